@@ -4,6 +4,7 @@ mod adoption;
 mod claiming;
 mod clocks;
 mod effects;
+mod ends;
 mod files;
 mod flat;
 mod freezes;

@@ -52,5 +52,9 @@ pub(crate) const IS_OPEN: &str = is_open!();
 /// The tasks of each repo that the default rules do not finish.
 pub(crate) const UNFINISHED: &str = "serial_gate_tasks_unfinished";
 
+/// The jobs that the gate has ended, of each repo by time, with what the pictures of the history
+/// need. Partial, so that no other statement takes it.
+pub(crate) const ENDED: &str = "serial_gate_jobs_ended";
+
 /// The running jobs, by the end of their leases.
 pub(crate) const LEASED: &str = "serial_gate_jobs_leased";

@@ -1,97 +1,21 @@
-//! A job's life: its states, what leads from one to the next, and every statement that changes a
-//! job.
+//! A job's life: every statement that changes a job.
 //!
-//! Owns the words of `jobs.status` and every `UPDATE jobs` of the gate. Leaves to `records::jobs`
-//! who may cause an event, and what the audit records. Callers rely on this: a job never changes
-//! its id and so keeps its place; and no job of a finished task goes back to the queue.
+//! Owns every `UPDATE jobs` of the gate. Leaves the states to `job_state`, to `records::jobs` who
+//! may cause an event and what the audit records, and to `records::attempts` the rows of earlier
+//! attempts. Callers rely on this: a job never changes its id and so keeps its place; it has
+//! `gate_ended_at` exactly while the gate has ended it; and its columns tell of its last attempt
+//! exactly while it has a worker (`gate_worker`), else a row in `serial_gate_attempt` does.
 
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
 
 use super::engine::{Row, Tx, values};
+pub(crate) use super::job_state::{Event, JobState};
+use super::records::attempts::{self, AttemptEnd, Ended};
 use super::records::task_end::{FinishedStages, is_idle};
 use super::token::next_fence;
 use super::{Error, sql_time};
-
-/// Where a job is in its life. Other programs may write other words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum JobState {
-    Queued,
-    Running,
-    Done,
-    Failed,
-    Cancelled,
-}
-
-/// What happens to a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Event {
-    /// A worker claims it.
-    Claim,
-    /// Its worker has done it.
-    Finish,
-    /// Its worker could not do it.
-    Fail,
-    /// Its worker gives it back.
-    Release,
-    /// Its worker gives it back until later.
-    Defer,
-    /// Its worker sent no heartbeat in time.
-    Expire,
-    /// An operator puts it back.
-    Requeue,
-    /// Its task ends.
-    EndTask,
-}
-
-impl JobState {
-    /// Every state that the gate knows.
-    pub(crate) const ALL: [JobState; 5] = [
-        JobState::Queued,
-        JobState::Running,
-        JobState::Done,
-        JobState::Failed,
-        JobState::Cancelled,
-    ];
-
-    /// The word in `jobs.status`.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            JobState::Queued => "queued",
-            JobState::Running => "running",
-            JobState::Done => "done",
-            JobState::Failed => "failed",
-            JobState::Cancelled => "cancelled",
-        }
-    }
-
-    /// The state of a word; none if it is another program's.
-    pub(crate) fn of(status: Option<&str>) -> Option<JobState> {
-        let is_it = |state: &JobState| status == Some(state.name());
-        JobState::ALL.into_iter().find(is_it)
-    }
-
-    /// The state after an event; none if the event cannot happen. A job that would wait for a
-    /// finished task is cancelled instead.
-    pub(crate) const fn after(self, event: Event, task_is_finished: bool) -> Option<JobState> {
-        use JobState::{Cancelled, Done, Failed, Queued, Running};
-        match (self, event) {
-            (Queued, Event::Claim) => Some(Running),
-            (Running, Event::Finish) => Some(Done),
-            (Running, Event::Fail) => Some(Failed),
-            (Running, Event::Release | Event::Defer | Event::Expire) if task_is_finished => {
-                Some(Cancelled)
-            }
-            (Running, Event::Release | Event::Expire) => Some(Queued),
-            // It counts as running until the delay is over.
-            (Running, Event::Defer) => Some(Running),
-            (Running | Failed | Cancelled, Event::Requeue) if !task_is_finished => Some(Queued),
-            (Queued | Running, Event::EndTask) => Some(Cancelled),
-            _ => None,
-        }
-    }
-}
 
 /// As an SQL condition. A table name may precede it: `jobs.{IS_QUEUED}`.
 pub(crate) const IS_QUEUED: &str = "status = 'queued'";
@@ -147,7 +71,7 @@ pub(crate) fn claim_assignments(
         "status = '{}', gate_worker = {worker}, gate_claimed_at = {at},
             gate_lease_until = {until}, gate_lease = {lease}, gate_token = {token},
             gate_fence = {}, gate_generation = {generation}, gate_error = NULL,
-            gate_outcome = NULL,
+            gate_outcome = NULL, gate_ended_at = NULL,
             gate_attempt = CASE WHEN CAST(coalesce(gate_attempt, 0) AS BIGINT) < 1000000
                 THEN CAST(coalesce(gate_attempt, 0) AS BIGINT) ELSE 1000000 END + 1",
         word(JobState::Queued, Event::Claim, false),
@@ -199,11 +123,17 @@ pub(crate) fn claim_added(tx: &dyn Tx, claim: &NewClaim<'_>) -> Result<(), Error
 }
 
 /// A worker ends its job.
-pub(crate) fn end(tx: &dyn Tx, job: i64, status: &str, error: Option<&str>) -> Result<(), Error> {
+pub(crate) fn end(
+    tx: &dyn Tx,
+    job: i64,
+    status: &str,
+    error: Option<&str>,
+    now: Timestamp,
+) -> Result<(), Error> {
     tx.execute(
         "UPDATE jobs SET status = $2, gate_outcome = $2, gate_error = $3, gate_lease_until = NULL,
-            gate_answer = NULL WHERE id = $1",
-        values![job, status, error],
+            gate_answer = NULL, gate_ended_at = $4 WHERE id = $1",
+        values![job, status, error, sql_time(now)],
     )?;
     Ok(())
 }
@@ -225,7 +155,15 @@ pub(crate) fn try_again(
     until: &str,
     delay: i64,
     error: &str,
+    now: Timestamp,
 ) -> Result<(), Error> {
+    let end = AttemptEnd::TriedAgain;
+    attempts::keep(
+        tx,
+        Ended::of(end, "id = $1", now),
+        values![job],
+        Some(error),
+    )?;
     let failed = word(JobState::Running, Event::Fail, false);
     tx.execute(
         &format!(
@@ -253,13 +191,16 @@ pub(crate) fn release(
     job: i64,
     error: Option<&str>,
     finished: &FinishedStages,
+    now: Timestamp,
 ) -> Result<(), Error> {
+    let end = AttemptEnd::GivenBack;
+    attempts::keep(tx, Ended::of(end, "id = $1", now), values![job], error)?;
     let sql = format!(
         "UPDATE jobs SET {}, gate_worker = NULL, gate_lease_until = NULL, gate_token = NULL,
             gate_error = $2 WHERE id = $1",
-        back_in_the_queue(tx, Event::Release, "$3")
+        back_in_the_queue(tx, Event::Release, "$3", "$4")
     );
-    tx.execute(&sql, values![job, error, finished.as_json()])?;
+    tx.execute(&sql, values![job, error, finished.as_json(), sql_time(now)])?;
     Ok(())
 }
 
@@ -271,38 +212,63 @@ pub(crate) fn defer(
     delay: i64,
     error: &str,
     task_is_finished: bool,
+    now: Timestamp,
 ) -> Result<(), Error> {
+    let end = AttemptEnd::PutOff;
+    attempts::keep(
+        tx,
+        Ended::of(end, "id = $1", now),
+        values![job],
+        Some(error),
+    )?;
     let state = JobState::Running.after(Event::Defer, task_is_finished);
-    let until = (state == Some(JobState::Running)).then_some(until);
+    let goes_on = state == Some(JobState::Running);
+    let (until, ended_at) = match goes_on {
+        true => (Some(until), None),
+        false => (None, Some(sql_time(now))),
+    };
+    let state = state.map(JobState::name);
     tx.execute(
         "UPDATE jobs SET gate_worker = NULL, gate_token = NULL, gate_error = $3,
             status = coalesce($5, status), gate_lease_until = $2, gate_lease = $4,
-            gate_put_off = coalesce(gate_put_off, 0) + 1 WHERE id = $1",
-        values![job, until, error, delay, state.map(JobState::name)],
+            gate_put_off = coalesce(gate_put_off, 0) + 1, gate_ended_at = $6 WHERE id = $1",
+        values![job, until, error, delay, state, ended_at],
     )?;
     Ok(())
 }
 
 /// Puts every job whose lease is over back to the queue, and returns how many there were. The worker
 /// whose attempt failed may not know yet: it can still ask until the next claim.
-pub(crate) fn expire(tx: &dyn Tx, now: &str, finished: &FinishedStages) -> Result<usize, Error> {
+pub(crate) fn expire(
+    tx: &dyn Tx,
+    now: Timestamp,
+    finished: &FinishedStages,
+) -> Result<usize, Error> {
+    let at = sql_time(now);
+    let end = AttemptEnd::LeaseOver;
+    attempts::keep(tx, Ended::of(end, EXPIRED, now), values![at], None)?;
     let sql = format!(
         "UPDATE jobs SET {}, gate_worker = NULL, gate_lease_until = NULL,
             gate_token = CASE WHEN gate_outcome IS NULL THEN NULL ELSE gate_token END
          WHERE {EXPIRED}",
-        back_in_the_queue(tx, Event::Expire, "$2")
+        back_in_the_queue(tx, Event::Expire, "$2", "$1")
     );
-    tx.execute(&sql, values![now, finished.as_json()])
+    tx.execute(&sql, values![at, finished.as_json()])
 }
 
 /// An operator puts a job back. The worker that failed it may not know yet: it can still ask until
 /// the next claim. Returns its repo; none if a trigger has ignored the change.
-pub(crate) fn requeue(tx: &dyn Tx, job: i64) -> Result<Option<Option<String>>, Error> {
+pub(crate) fn requeue(
+    tx: &dyn Tx,
+    job: i64,
+    now: Timestamp,
+) -> Result<Option<Option<String>>, Error> {
+    attempts::keep(tx, Ended::requeued("id = $1", now), values![job], None)?;
     let queued = word(JobState::Failed, Event::Requeue, false);
     tx.row(
         &format!(
             "UPDATE jobs SET status = '{queued}', gate_worker = NULL, gate_lease_until = NULL,
-            gate_put_off = NULL, gate_failures = NULL,
+            gate_put_off = NULL, gate_failures = NULL, gate_ended_at = NULL,
             gate_token = CASE WHEN gate_outcome IS NULL THEN NULL ELSE gate_token END
          WHERE id = $1 RETURNING repo"
         ),
@@ -313,14 +279,19 @@ pub(crate) fn requeue(tx: &dyn Tx, job: i64) -> Result<Option<Option<String>>, E
 
 /// A task ends, and with it each of its waiting or running jobs except `kept`. A job that ended
 /// before and was requeued keeps its outcome: its last holder may ask again.
-pub(crate) fn end_all_of(tx: &dyn Tx, task: i64, kept: Option<i64>) -> Result<(), Error> {
+pub(crate) fn end_all_of(
+    tx: &dyn Tx,
+    task: i64,
+    kept: Option<i64>,
+    now: Timestamp,
+) -> Result<(), Error> {
     let cancelled = word(JobState::Running, Event::EndTask, false);
     tx.execute(
         &format!(
             "{} WHERE task_id = $1 AND ({IS_QUEUED} OR {IS_RUNNING}) AND id IS DISTINCT FROM $2",
-            cancel(cancelled)
+            cancel(cancelled, "$3")
         ),
-        values![task, kept],
+        values![task, kept, sql_time(now)],
     )?;
     // The holder of a job that another program cancelled gets the same answer.
     tx.execute(
@@ -346,7 +317,7 @@ pub(crate) fn cancel_idle(
     tx.execute(
         &format!(
             "{} WHERE task_id = $1 AND agent = $2 AND {}",
-            cancel(cancelled),
+            cancel(cancelled, "$3"),
             is_idle("$3")
         ),
         values![task, agent, sql_time(now)],
@@ -354,11 +325,11 @@ pub(crate) fn cancel_idle(
     Ok(())
 }
 
-/// The statement that cancels jobs. The holder of a claim is told so; a claim that has ended keeps
-/// its outcome.
-fn cancel(cancelled: &str) -> String {
+/// The statement that cancels jobs at a time, which is a parameter. The holder of a claim is told so;
+/// a claim that has ended keeps its outcome.
+fn cancel(cancelled: &str, at: &str) -> String {
     format!(
-        "UPDATE jobs SET status = '{cancelled}', gate_lease_until = NULL,
+        "UPDATE jobs SET status = '{cancelled}', gate_lease_until = NULL, gate_ended_at = {at},
             gate_outcome = CASE WHEN gate_token IS NULL THEN gate_outcome
                 ELSE coalesce(gate_outcome, '{cancelled}') END"
     )
@@ -378,13 +349,16 @@ fn word(state: JobState, event: Event, task_is_finished: bool) -> &'static str {
     state.after(event, task_is_finished).unwrap_or(state).name()
 }
 
-/// The assignment that puts a running job back, or cancels it if its task is finished. `finished`
-/// is the parameter with the finished stages.
-fn back_in_the_queue(tx: &dyn Tx, event: Event, finished: &str) -> String {
+/// The assignments that put a running job back, or cancel it if its task is finished. `finished` is
+/// the parameter with the finished stages, `at` the one with the time.
+fn back_in_the_queue(tx: &dyn Tx, event: Event, finished: &str, at: &str) -> String {
+    let is_over = format!(
+        "EXISTS (SELECT 1 FROM tasks WHERE tasks.id = jobs.task_id AND tasks.stage IN ({}))",
+        tx.texts_of(finished)
+    );
     format!(
-        "status = CASE WHEN EXISTS (SELECT 1 FROM tasks WHERE tasks.id = jobs.task_id
-            AND tasks.stage IN ({})) THEN '{}' ELSE '{}' END",
-        tx.texts_of(finished),
+        "status = CASE WHEN {is_over} THEN '{}' ELSE '{}' END,
+            gate_ended_at = CASE WHEN {is_over} THEN {at} END",
         word(JobState::Running, event, true),
         word(JobState::Running, event, false)
     )

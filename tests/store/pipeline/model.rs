@@ -215,8 +215,17 @@ fn run(seed: u64) {
         now += SignedDuration::from_mins(1);
         users.act(&mut queue, now, &mut model, step);
         assert_eq!(found(&gate), model.shown(), "seed {seed}, step {step}");
+        assert_eq!(
+            gate.program().one::<i64>(WRONG_ENDS),
+            0,
+            "seed {seed}, step {step}"
+        );
     }
 }
+
+/// The jobs that have ended without a time, or have the time of an end and have not ended.
+const WRONG_ENDS: &str = "SELECT count(*) FROM jobs
+    WHERE (status IN ('done', 'failed', 'cancelled')) != (gate_ended_at IS NOT NULL)";
 
 /// Workers and operators.
 struct Users {

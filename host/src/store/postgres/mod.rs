@@ -1,6 +1,7 @@
 //! PostgreSQL: the connection, the schema, the claim.
 
 mod aside;
+mod attempt_table;
 mod branch_tables;
 mod busy;
 mod by_heads;

@@ -4,6 +4,7 @@
 //! `schema`. Callers rely on this: the tables that `records` uses have the names and columns that
 //! they have on the other engine, so that one statement serves both.
 
+use super::attempt_table::ATTEMPT;
 use super::branch_tables::{BASE, CUT_FROM, HOOK, PULL};
 use super::output_table::OUTPUT;
 use super::own_table::{Own, table};
@@ -27,7 +28,7 @@ macro_rules! now_ms {
 pub(super) const NOW_MS: &str = now_ms!();
 
 /// Tables of the gate's own.
-pub(crate) const OWN: [Own; 34] = [
+pub(crate) const OWN: [Own; 35] = [
     // The last good clause of each policy and settings: instead of a policy that fails, or while valid.
     table(
         "serial_gate_clause",
@@ -326,6 +327,8 @@ pub(crate) const OWN: [Own; 34] = [
         &[("id", ONE_INTEGER), ("pipeline", TEXT)],
         "",
     ),
+    // The attempts that the jobs' own columns tell no more of. `attempts` explains them.
+    ATTEMPT,
     // Since when a job is the head of its repo, if its row has no usable time. `waiting` writes it.
     table(
         "serial_gate_head",

@@ -7,7 +7,7 @@
 use super::qualify::identifier;
 use crate::clause::Kind;
 use crate::store::indexes::{
-    AGENTS, FAILED, FOREIGN, LEASED, LINES, OPEN, PARTITIONS, QUEUED, UNFINISHED, is_foreign,
+    AGENTS, ENDED, FAILED, FOREIGN, LEASED, LINES, OPEN, PARTITIONS, QUEUED, UNFINISHED, is_foreign,
     is_open,
 };
 use crate::store::records::tasks::LABEL;
@@ -111,6 +111,8 @@ pub(crate) const SHARED: [Shared; 3] = [
             ("gate_failures", INTEGER_OR_NULL),
             // What the worker is told of the end of its claim, besides its outcome.
             ("gate_answer", TEXT_OR_NULL),
+            // When the gate ended the job, UTC; nothing while it waits or runs.
+            ("gate_ended_at", TEXT_OR_NULL),
         ],
         first: &[
             ("id", ID),
@@ -167,7 +169,7 @@ pub(crate) const UNIQUE: [Index; 3] = [
 
 /// Indexes. SQLite has each row's id at the end of every index; here it is named where an order
 /// needs it.
-pub(crate) const INDEXES: [Index; 30] = [
+pub(crate) const INDEXES: [Index; 33] = [
     (QUEUED, "jobs", "(id) WHERE status = 'queued'"),
     (
         PARTITIONS,
@@ -196,6 +198,22 @@ pub(crate) const INDEXES: [Index; 30] = [
         concat!("(task_id, agent, id) WHERE ", is_foreign!()),
     ),
     (OPEN, "jobs", concat!("(task_id, id) WHERE ", is_open!())),
+    (
+        ENDED,
+        "jobs",
+        "(repo, gate_ended_at) INCLUDE (gate_claimed_at, created_at, status)
+            WHERE gate_ended_at IS NOT NULL",
+    ),
+    (
+        "serial_gate_attempt_job",
+        "serial_gate_attempt",
+        "(job, id)",
+    ),
+    (
+        "serial_gate_attempt_repo",
+        "serial_gate_attempt",
+        "(repo, ended_at)",
+    ),
     ("serial_gate_jobs_repo", "jobs", "(repo, id)"),
     // From one agent to the next, in every state. `records` has these words.
     ("serial_gate_jobs_agent", "jobs", "((agent || ''))"),

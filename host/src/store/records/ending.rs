@@ -245,7 +245,7 @@ fn fail(
     let until = sql_time(lease_end(actor.now, delay));
     let failed = format!("attempt {this} of {attempts} failed{}", after(": ", error));
     let error = kept(&failed);
-    job::try_again(tx, job, &until, whole_seconds(delay), &error)?;
+    job::try_again(tx, job, &until, whole_seconds(delay), &error, actor.now)?;
     let answer = EndedJob {
         again_at: Some(until.clone()),
         error: Some(error.clone().into_owned()),

@@ -97,7 +97,7 @@ impl Store {
     ) -> Result<(), Error> {
         self.writing_for_a_holder(actor, |tx| {
             hold_task(tx, claim.job)?;
-            give_back(tx, claim, error, finished)?;
+            give_back(tx, actor.now, claim, error, finished)?;
             pulls::after_job(tx, actor.now, claim.job, finished).map(drop)
         })
     }
@@ -122,7 +122,8 @@ impl Store {
             hold_task(tx, claim.job)?;
             check_claim(tx, claim, "put off")?;
             let is_over = finished_task_of(tx, claim.job, finished)?.is_some();
-            job::defer(tx, claim.job, &until, whole_seconds(delay), &error, is_over)?;
+            let (job, seconds) = (claim.job, whole_seconds(delay));
+            job::defer(tx, job, &until, seconds, &error, is_over, actor.now)?;
             is_let_go(tx, claim.job)?;
             pulls::after_job(tx, actor.now, claim.job, finished).map(drop)
         })
@@ -152,7 +153,7 @@ pub(crate) fn end(
 ) -> Result<(), Error> {
     let ended = JobState::Running.after(event, false);
     let status = ended.unwrap_or(JobState::Running).name();
-    job::end(tx, claim.job, status, error)?;
+    job::end(tx, claim.job, status, error, now)?;
     if event == Event::Fail {
         alert_of_failure(tx, now, claim.job)?;
     }
@@ -227,7 +228,7 @@ pub(crate) fn put_in_queue(
             work_item: work_item_of(tx, task)?,
         });
     }
-    let repo = job::requeue(tx, id)?.ok_or_else(|| undone(id))?;
+    let repo = job::requeue(tx, id, actor.now)?.ok_or_else(|| undone(id))?;
     let row = AuditRow {
         action: "job requeue",
         repo: repo.as_deref(),
@@ -246,13 +247,14 @@ pub(crate) fn put_in_queue(
 /// Gives a claimed job back, as [`Store::put_back`] does.
 pub(crate) fn give_back(
     tx: &dyn Tx,
+    now: Timestamp,
     claim: Claim<'_>,
     error: Option<&str>,
     finished: &FinishedStages,
 ) -> Result<(), Error> {
     check_claim(tx, claim, "put back")?;
     let error = error.map(kept);
-    job::release(tx, claim.job, error.as_deref(), finished)?;
+    job::release(tx, claim.job, error.as_deref(), finished, now)?;
     is_let_go(tx, claim.job)
 }
 

@@ -73,7 +73,7 @@ impl Store {
         let (expired, shortened) = self.write(|tx| {
             // Before the jobs: it locks tasks, and those locks come first everywhere.
             pulls::end_all_merged(tx, now, finished)?;
-            let expired = job::expire(tx, &at, finished)?;
+            let expired = job::expire(tx, now, finished)?;
             Ok((expired, shorten(tx, now, lease)?))
         })?;
         for Shortened { job, before, until } in shortened {

@@ -4,6 +4,7 @@ pub(crate) mod access;
 pub(crate) mod advance;
 pub(crate) mod alert_list;
 pub(crate) mod alerts;
+pub(crate) mod attempts;
 pub(crate) mod audit;
 pub(crate) mod bases;
 pub(crate) mod branch_names;

@@ -165,7 +165,7 @@ pub(crate) fn end_task(
     );
     let (repo, before) = before?.ok_or(Error::NoTask { id })?;
     let kept = kept_job(tx, actor.now, id, end.running)?;
-    job::end_all_of(tx, id, kept)?;
+    job::end_all_of(tx, id, kept, actor.now)?;
     tx.execute(
         "UPDATE tasks SET stage = $2, gate_stage = $2,
                 gate_stage_at = CASE WHEN gate_stage = $2 AND stage = $2 THEN gate_stage_at

@@ -1,6 +1,7 @@
 //! SQLite: the connection, the schema, the claim.
 
 pub(crate) mod aside;
+mod attempt_table;
 pub(crate) mod claim;
 pub(crate) mod comparing;
 pub(crate) mod connection;

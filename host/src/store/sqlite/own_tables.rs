@@ -3,8 +3,10 @@
 //! Owns their names and columns. Leaves the orchestrator's tables and every index to `schema`.
 //! Callers rely on this: a prepared database has exactly this text.
 
+use super::attempt_table::ATTEMPT;
+
 /// Tables of the gate's own, each with the statements that make it.
-pub(crate) const OWN: [(&str, &str); 32] = [
+pub(crate) const OWN: [(&str, &str); 33] = [
     // The last good clause of each policy and settings, used when the policy fails. While it is
     // valid, a command that claims once does without the policy.
     (
@@ -359,6 +361,8 @@ pub(crate) const OWN: [(&str, &str); 32] = [
         );
         CREATE INDEX serial_gate_output_job ON serial_gate_output (job);",
     ),
+    // The attempts that the jobs' own columns tell no more of. `attempts` explains them.
+    ATTEMPT,
     // Since when a job is the head of its repo, if its row has no usable time. `waiting` writes it.
     (
         "serial_gate_head",

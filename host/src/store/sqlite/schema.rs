@@ -5,7 +5,7 @@
 //! triggers, and `migrate` brings a database there.
 
 use crate::store::indexes::{
-    FAILED, FOREIGN, LINES, OPEN, PARTITIONS, QUEUED, UNFINISHED, is_foreign, is_open,
+    ENDED, FAILED, FOREIGN, LINES, OPEN, PARTITIONS, QUEUED, UNFINISHED, is_foreign, is_open,
 };
 use crate::store::records::tasks::LABEL;
 
@@ -91,6 +91,8 @@ pub(crate) const SHARED: [Shared; 3] = [
             ("gate_failures", "INTEGER"),
             // What the worker is told of the end of its claim, besides its outcome.
             ("gate_answer", "TEXT"),
+            // When the gate ended the job, UTC; nothing while it waits or runs.
+            ("gate_ended_at", "TEXT"),
         ],
         create: "CREATE TABLE jobs (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -111,7 +113,8 @@ pub(crate) const SHARED: [Shared; 3] = [
             gate_outcome TEXT,
             gate_lease INTEGER,
             gate_failures INTEGER,
-            gate_answer TEXT
+            gate_answer TEXT,
+            gate_ended_at TEXT
         )",
     },
     Shared {
@@ -160,7 +163,7 @@ pub(crate) const UNIQUE: [(&str, &str, &str); 3] = [
 ];
 
 /// Indexes, each with its table and what it covers.
-pub(crate) const INDEXES: [(&str, &str, &str); 22] = [
+pub(crate) const INDEXES: [(&str, &str, &str); 25] = [
     (QUEUED, "jobs", "(id) WHERE status = 'queued'"),
     (PARTITIONS, "jobs", "(repo, agent) WHERE status = 'queued'"),
     (
@@ -180,6 +183,17 @@ pub(crate) const INDEXES: [(&str, &str, &str); 22] = [
         concat!("(task_id, agent) WHERE ", is_foreign!()),
     ),
     (OPEN, "jobs", concat!("(task_id) WHERE ", is_open!())),
+    (
+        ENDED,
+        "jobs",
+        "(repo, gate_ended_at, gate_claimed_at, created_at, status) WHERE gate_ended_at IS NOT NULL",
+    ),
+    ("serial_gate_attempt_job", "serial_gate_attempt", "(job)"),
+    (
+        "serial_gate_attempt_repo",
+        "serial_gate_attempt",
+        "(repo, ended_at)",
+    ),
     (
         "serial_gate_deploy_healthy",
         "serial_gate_deploy",

@@ -182,12 +182,16 @@ fn step(
             let error = Some(actor.why);
             jobs::end(session, actor.now, claim, Event::Fail, error)
         }
-        Attempt::GiveBack => jobs::give_back(session, claim, None, &nowhere()),
+        Attempt::GiveBack => jobs::give_back(session, actor.now, claim, None, &nowhere()),
         Attempt::Requeue => jobs::put_in_queue(session, actor, job, &nowhere()),
         Attempt::Cancel => match task_of(session, job)? {
-            Some((_, Some(stage))) => {
-                jobs::give_back(session, claim, None, &FinishedStages::new(vec![stage]))
-            }
+            Some((_, Some(stage))) => jobs::give_back(
+                session,
+                actor.now,
+                claim,
+                None,
+                &FinishedStages::new(vec![stage]),
+            ),
             _ => set_status(session, job, "cancelled"),
         },
         _ => Ok(()),

@@ -206,11 +206,11 @@ fn step(
             let error = Some(actor.why);
             jobs::end(t, actor.now, claim, Event::Fail, error)?;
         }
-        Attempt::GiveBack => jobs::give_back(t, claim, None, &nowhere())?,
+        Attempt::GiveBack => jobs::give_back(t, actor.now, claim, None, &nowhere())?,
         Attempt::Requeue => jobs::put_in_queue(t, actor, job, &nowhere())?,
         Attempt::Cancel => match task_of(t, job)? {
             Some((_, Some(stage))) => {
-                jobs::give_back(t, claim, None, &FinishedStages::new(vec![stage]))?;
+                jobs::give_back(t, actor.now, claim, None, &FinishedStages::new(vec![stage]))?;
             }
             _ => set_status(t, job, "cancelled")?,
         },
