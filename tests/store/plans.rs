@@ -330,6 +330,7 @@ fn a_clause_may_read_a_column_whose_default_is_a_function() {
 /// The steps that read a table, of plans. The others read what was found.
 fn of_tables(plans: Vec<Vec<String>>) -> Vec<Vec<String>> {
     let found = [
+        "active",
         "json_each",
         "latest",
         "numbered",
@@ -366,18 +367,12 @@ fn an_overview_searches_in_indexes_whatever_the_history() {
     };
     let of_what_is_open = [
         "SCAN jobs USING INDEX serial_gate_jobs_leased",
-        "SCAN jobs USING INDEX serial_gate_jobs_failed",
-        "SCAN jobs USING INDEX serial_gate_jobs_foreign",
         "SCAN repo_freeze USING INDEX serial_gate_freezes_active",
         "SCAN jobs USING COVERING INDEX serial_gate_jobs_partitions",
     ];
     for _ in 0..2 {
         assert_eq!(scans(&["done"]), of_what_is_open);
         assert_eq!(scans(&["done", "merged"]), of_what_is_open);
-        let plans = gate.store().overview_plans(&FinishedStages::default());
-        let of_tasks = of_tables(plans.unwrap()).concat().join("\n");
-        let walk = "SEARCH tasks USING COVERING INDEX serial_gate_tasks_unfinished (repo>?)";
-        assert_eq!(of_tasks.matches(walk).count(), 2, "{of_tasks}");
         add_history(&gate);
     }
 }
@@ -398,7 +393,7 @@ fn the_work_of_a_task_and_of_all_repos_is_found_by_indexes_whatever_the_history(
         };
         let plans = work_plans();
         assert!(plans.concat().iter().all(is_by_index), "{plans:#?}");
-        let of_one_task = plans.iter().take(5).flatten();
+        let of_one_task = plans.iter().take(4).flatten();
         let scans: Vec<_> = of_one_task
             .filter(|step| step.starts_with("SCAN"))
             .collect();

@@ -187,18 +187,13 @@ pub(crate) fn repos_with_work(tx: &dyn Tx) -> Result<Vec<String>, Error> {
     all_repos_in(tx, &WITH_WORK)
 }
 
-/// The repos that rows have, all of them, each once, in their order.
-pub(crate) fn all_repos(tx: &dyn Tx) -> Result<Vec<String>, Error> {
-    all_repos_in(tx, &WITH_REPOS)
+/// The queries of [`all_repos_in`], for a check of their plans.
+pub(crate) fn queries_of_all_repos_in(tables: &[&str]) -> Vec<String> {
+    tables.iter().map(|table| walk(table, "repo")).collect()
 }
 
-/// The queries of the last function, for a check of their plans.
-pub(crate) fn queries_of_all_repos() -> Vec<String> {
-    let walks = WITH_REPOS.iter().map(|table| walk(table, "repo"));
-    walks.collect()
-}
-
-fn all_repos_in(tx: &dyn Tx, tables: &[&str]) -> Result<Vec<String>, Error> {
+/// The repos that rows of these tables have, all of them, each once, in their order.
+pub(crate) fn all_repos_in(tx: &dyn Tx, tables: &[&str]) -> Result<Vec<String>, Error> {
     let mut all = Vec::new();
     for table in tables {
         all.extend(names(tx, &walk(table, "repo"), &[])?);

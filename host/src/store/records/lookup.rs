@@ -5,10 +5,11 @@
 //! whose jobs are in the waiting lines, and to the policy what is held.
 
 use super::branches::{BRANCH, TaskBranch, branch_at};
-use super::unfinished::unfinished_repos;
+use super::known::each_in;
 use super::waiting::{IS_ITS_ROW, QueuedSince, repos};
 use crate::clause::Agents;
 use crate::store::engine::{Row, ToValue, Tx, values};
+use crate::store::indexes::UNFINISHED;
 use crate::store::job::IS_QUEUED;
 use crate::store::{Error, Store};
 
@@ -102,12 +103,17 @@ pub(crate) const TASK: &str = "id, work_item_id, repo, stage,
     CASE WHEN gate_stage = stage THEN gate_stage_at END";
 
 pub(crate) fn task_at(row: Row<'_>) -> Result<TaskRow, Error> {
+    task_from(row, 0)
+}
+
+/// The same from a column on.
+pub(crate) fn task_from(row: Row<'_>, column: usize) -> Result<TaskRow, Error> {
     Ok(TaskRow {
-        id: row.get(0)?,
-        work_item_id: row.shown(1)?,
-        repo: row.shown(2)?,
-        stage: row.shown(3)?,
-        since: row.shown(4)?,
+        id: row.get(column)?,
+        work_item_id: row.shown(column + 1)?,
+        repo: row.shown(column + 2)?,
+        stage: row.shown(column + 3)?,
+        since: row.shown(column + 4)?,
     })
 }
 
@@ -241,7 +247,9 @@ impl Store {
     /// The repos with an unfinished task. Its cost depends on the number of repos, not of tasks.
     pub fn active_repos(&mut self) -> Result<Vec<String>, Error> {
         self.read(|tx| {
-            let given = unfinished_repos(tx);
+            // By the index of all tasks, a step would lead through the finished ones of a repo.
+            let tasks = format!("tasks {}", tx.by_index(UNFINISHED));
+            let given = each_in(&tasks, "repo", "AND stage != 'done'");
             tx.rows(
                 &format!("WITH RECURSIVE {given} SELECT name FROM given WHERE name IS NOT NULL"),
                 &[],

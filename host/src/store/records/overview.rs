@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::branches::{BRANCH, branch_at};
-use super::known::{all_repos, queries_of_all_repos};
-use super::lookup::{ActiveTask, TASK, TaskRow, task_at};
+use super::known::{all_repos_in, queries_of_all_repos_in};
+use super::lookup::{ActiveTask, TASK, TaskRow, task_from};
 use super::task_end::FinishedStages;
 use super::unfinished::{first_tasks, query_of_first_tasks};
 use super::waiting::{IS_ITS_ROW, QueuedSince};
@@ -24,10 +24,13 @@ use crate::store::{Error, Store};
 /// How many waiting jobs of a repo are shown.
 const NEXT: u32 = 3;
 
+/// Where a repo's name can be besides `tasks`.
+const BESIDES_TASKS: [&str; 3] = ["jobs", "repo_freeze", "serial_gate_deploy"];
+
 /// What every repo has, each list in no order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OverviewRows {
-    /// The repos of tasks, jobs, freezes and deploys, each once.
+    /// The repos of tasks, jobs, freezes and deploys; a repo may be there more than once.
     pub repos: Vec<String>,
     /// The first unfinished task of each repo that has one, with the state of its jobs.
     pub active: Vec<(TaskRow, TaskWork)>,
@@ -99,15 +102,20 @@ impl Store {
         finished: &FinishedStages,
     ) -> Result<OverviewRows, Error> {
         self.read(|tx| {
-            let active = first_tasks(tx, None, finished, TASK, task_at)?;
-            let ids: Vec<i64> = active.iter().map(|task| task.id).collect();
+            let mut repos = all_repos_in(tx, &BESIDES_TASKS)?;
+            let mut active = Vec::new();
+            for (repo, task) in first_tasks(tx, None, finished, TASK, first_at)? {
+                repos.push(repo);
+                active.extend(task);
+            }
+            let ids: Vec<i64> = active.iter().map(|task: &TaskRow| task.id).collect();
             let mut work = work_of(tx, now, &ids)?;
             let with_work = |task: TaskRow| {
                 let work = work.remove(&task.id).unwrap_or_default();
                 (task, work)
             };
             Ok(OverviewRows {
-                repos: all_repos(tx)?,
+                repos,
                 active: active.into_iter().map(with_work).collect(),
                 freezes: tx.rows(&newest_freezes(tx), &[], freeze_at)?,
                 counts: open_counts(tx, now, finished)?,
@@ -126,13 +134,19 @@ impl Store {
         let names = serde_json::Value::from(repos).to_string();
         self.read(|tx| {
             let active = first_tasks(tx, Some(repos), finished, &with_branch(), active_at)?;
-            let ids: Vec<i64> = active.iter().map(|(_, task)| task.id).collect();
-            let mut work = work_of(tx, now, &ids)?;
+            let ids = active
+                .iter()
+                .filter_map(|(_, task)| Some(task.as_ref()?.id));
+            let mut work = work_of(tx, now, &ids.collect::<Vec<i64>>())?;
             let mut rows = BTreeMap::<String, RepoRows>::new();
-            for (repo, task) in active {
-                let row = rows.entry(repo).or_default();
-                row.work = work.remove(&task.id).unwrap_or_default();
-                row.active = Some(task);
+            for (repo, active) in active {
+                let work = active.as_ref().and_then(|task| work.remove(&task.id));
+                let row = RepoRows {
+                    active,
+                    work: work.unwrap_or_default(),
+                    next: Vec::new(),
+                };
+                rows.insert(repo, row);
             }
             for (repo, job) in tx.rows(&next_jobs(tx), values![names], next_at)? {
                 rows.entry(repo).or_default().next.push(job);
@@ -144,7 +158,7 @@ impl Store {
 
 /// Every query of this file, for a check of their plans.
 pub(crate) fn queries(tx: &dyn Tx, finished: &FinishedStages) -> Vec<String> {
-    let mut queries = queries_of_all_repos();
+    let mut queries = queries_of_all_repos_in(&BESIDES_TASKS);
     queries.extend(queries_of_counts(tx));
     queries.extend([
         query_of_first_tasks(tx, false, finished, TASK),
@@ -156,18 +170,28 @@ pub(crate) fn queries(tx: &dyn Tx, finished: &FinishedStages) -> Vec<String> {
     queries
 }
 
-fn with_branch() -> String {
-    format!("tasks.repo, tasks.id, work_item_id, stage, {BRANCH}")
+fn first_at(row: Row<'_>) -> Result<(String, Option<TaskRow>), Error> {
+    let repo = row.shown(0)?.unwrap_or_default();
+    let is_there = row.id(1)?.is_some();
+    Ok((repo, is_there.then(|| task_from(row, 1)).transpose()?))
 }
 
-fn active_at(row: Row<'_>) -> Result<(String, ActiveTask), Error> {
+fn with_branch() -> String {
+    format!("tasks.id, work_item_id, stage, {BRANCH}")
+}
+
+fn active_at(row: Row<'_>) -> Result<(String, Option<ActiveTask>), Error> {
+    let repo = row.shown(0)?.unwrap_or_default();
+    let Some(id) = row.id(1)? else {
+        return Ok((repo, None));
+    };
     let task = ActiveTask {
-        id: row.get(1)?,
+        id,
         work_item_id: row.shown(2)?,
         stage: row.shown(3)?,
         branch: branch_at(row, 4)?,
     };
-    Ok((row.shown(0)?.unwrap_or_default(), task))
+    Ok((repo, Some(task)))
 }
 
 /// The number is that of [`Store::active_freeze`].

@@ -9,7 +9,6 @@ use super::known::each_in;
 use super::lookup::ActiveTask;
 use super::task_end::{DONE, FinishedStages};
 use crate::store::engine::{Row, ToValue, Tx, Value, values};
-use crate::store::indexes::UNFINISHED;
 use crate::store::{Error, Store};
 
 /// How many stages of a repo are looked at.
@@ -54,19 +53,14 @@ impl Store {
     }
 }
 
-/// The repos with a task that the default rules do not finish, as a table: see [`each_in`].
-pub(crate) fn unfinished_repos(tx: &dyn Tx) -> String {
-    // By the index of all tasks, a step would lead through the finished ones of a repo.
-    let tasks = format!("tasks {}", tx.by_index(UNFINISHED));
-    each_in(&tasks, "repo", "AND stage != 'done'")
-}
-
 fn is_only_done(finished: &FinishedStages) -> bool {
     finished.iter().eq([DONE])
 }
 
-/// Reads columns of the first unfinished task of each repo that has one: of these repos, or of all.
-/// A task without a stage holds nothing and is left out.
+/// Reads something of the first unfinished task of each repo, and the repos without one: of these
+/// repos, or of all that tasks have. The first column is the repo's name, then come `columns` of
+/// `tasks`, which are NULL where there is no such task. A task without a stage holds nothing and is
+/// left out.
 pub(crate) fn first_tasks<T>(
     tx: &dyn Tx,
     repos: Option<&[String]>,
@@ -89,37 +83,46 @@ pub(crate) fn query_of_first_tasks(
     finished: &FinishedStages,
     columns: &str,
 ) -> String {
-    let (then, is_only_done) = (tx.then_join(), is_only_done(finished));
-    let given = match (are_given, is_only_done) {
-        (true, _) => format!("given (name) AS ({})", tx.texts_of("$1")),
-        (false, true) => unfinished_repos(tx),
-        (false, false) => each_in("tasks", "repo", ""),
+    let given = match are_given {
+        true => format!("given (name) AS ({})", tx.texts_of("$1")),
+        false => each_in("tasks", "repo", ""),
     };
-    if is_only_done {
-        return format!(
-            "WITH RECURSIVE {given} SELECT {columns} FROM given {then} tasks ON tasks.id = (
-                SELECT first.id FROM tasks AS first WHERE first.repo = given.name
-                AND first.stage != 'done' ORDER BY first.id LIMIT 1)"
-        );
-    }
-    let least = |which: &str| {
-        format!("(SELECT min(other.stage) FROM tasks AS other WHERE other.repo = {which})")
+    let first_of = |which: &str| {
+        format!("(SELECT first.id FROM tasks AS first WHERE {which} ORDER BY first.id LIMIT 1)")
     };
-    let (first_stage, next_stage) = (
-        least("given.name AND other.stage IS NOT NULL"),
-        least("found.name AND other.stage > found.stage"),
-    );
-    let finished = tx.texts_of(if are_given { "$2" } else { "$1" });
-    // Goes from one stage to the next in the index, to the first task of each.
+    // Each is an aggregate, so that a server finds a task once.
+    let firsts = match is_only_done(finished) {
+        true => {
+            let first = first_of("first.repo = given.name AND first.stage != 'done'");
+            format!(
+                "firsts (name, first_id) AS (
+                    SELECT given.name, min({first}) FROM given GROUP BY given.name)"
+            )
+        }
+        false => {
+            let least = |which: &str| {
+                format!("(SELECT min(other.stage) FROM tasks AS other WHERE other.repo = {which})")
+            };
+            let first_stage = least("given.name AND other.stage IS NOT NULL");
+            let next_stage = least("found.name AND other.stage > found.stage");
+            let first = first_of("first.repo = found.name AND first.stage = found.stage");
+            let finished = tx.texts_of(if are_given { "$2" } else { "$1" });
+            // Goes from one stage of a repo to the next in the index.
+            format!(
+                "found (name, stage) AS (
+                    SELECT given.name, {first_stage} FROM given
+                    UNION ALL
+                    SELECT found.name, {next_stage} FROM found WHERE found.stage IS NOT NULL
+                 ), firsts (name, first_id) AS (
+                    SELECT found.name,
+                        min(CASE WHEN found.stage NOT IN ({finished}) THEN {first} END)
+                    FROM found GROUP BY found.name)"
+            )
+        }
+    };
     format!(
-        "WITH RECURSIVE {given}, found (name, stage) AS (
-            SELECT given.name, {first_stage} FROM given WHERE given.name IS NOT NULL
-            UNION ALL
-            SELECT found.name, {next_stage} FROM found WHERE found.stage IS NOT NULL
-         ), firsts (first_id) AS (
-            SELECT min((SELECT first.id FROM tasks AS first WHERE first.repo = found.name
-                AND first.stage = found.stage ORDER BY first.id LIMIT 1))
-            FROM found WHERE found.stage NOT IN ({finished}) GROUP BY found.name
-         ) SELECT {columns} FROM firsts {then} tasks ON tasks.id = firsts.first_id"
+        "WITH RECURSIVE {given}, {firsts}
+         SELECT firsts.name, {columns} FROM firsts LEFT JOIN tasks ON tasks.id = firsts.first_id
+         WHERE firsts.name IS NOT NULL"
     )
 }

@@ -13,7 +13,7 @@ use super::task_end::FinishedStages;
 use super::work_state::{JOB, JobWork, STATE, WorkState, job_at, state_at};
 use crate::store::engine::{Row, Tx, values};
 use crate::store::indexes::{FAILED, FOREIGN, IS_FOREIGN, IS_OPEN, LEASED, OPEN};
-use crate::store::job::{IS_FAILED, IS_QUEUED, IS_RUNNING};
+use crate::store::job::{IS_FAILED, IS_RUNNING};
 use crate::store::{Error, Store, sql_time};
 
 /// How many jobs of a task are listed of each kind, the newest first.
@@ -179,15 +179,27 @@ pub(crate) fn work_of(
     now: Timestamp,
     tasks: &[i64],
 ) -> Result<BTreeMap<i64, TaskWork>, Error> {
-    let (now, tasks) = (sql_time(now), serde_json::Value::from(tasks).to_string());
+    let now = sql_time(now);
     let mut jobs = BTreeMap::<i64, Vec<JobWork>>::new();
-    for sql in of_tasks(tx) {
-        tx.query(&sql, values![now, tasks], &mut |row| {
-            if let Some(task) = row.id(1)? {
-                jobs.entry(task).or_default().push(job_at(row)?);
-            }
-            Ok(true)
-        })?;
+    let read = |sql: &str, tasks: &[i64]| {
+        let tasks = serde_json::Value::from(tasks).to_string();
+        tx.rows(sql, values![now, tasks], |row| {
+            Ok((row.get(1)?, job_at(row)?))
+        })
+    };
+    for sql in that_matter(tx) {
+        for (task, job) in read(&sql, tasks)? {
+            jobs.entry(task).or_default().push(job);
+        }
+    }
+    // The newest job counts only where none matters.
+    let matter = |jobs: &Vec<JobWork>| jobs.iter().any(|job| is_open(job.state));
+    let is_over = |task: &&i64| !jobs.get(*task).is_some_and(matter);
+    let over: Vec<i64> = tasks.iter().filter(is_over).copied().collect();
+    if !over.is_empty() {
+        for (task, job) in read(&newest(tx), &over)? {
+            jobs.entry(task).or_default().push(job);
+        }
     }
     let work = jobs.into_iter();
     Ok(work
@@ -195,43 +207,54 @@ pub(crate) fn work_of(
         .collect())
 }
 
-/// The newest job of each task, and those that matter, however many others there are.
 fn of_tasks(tx: &dyn Tx) -> Vec<String> {
-    let (texts, then) = (tx.texts_of("$2"), tx.then_join());
-    let given = format!(
-        "WITH texts (id) AS ({texts}), given (id) AS (SELECT CAST(id AS BIGINT) FROM texts)"
-    );
-    let newest = format!(
+    std::iter::once(newest(tx)).chain(that_matter(tx)).collect()
+}
+
+/// The tasks of the second parameter, `given (id)`.
+fn given(tx: &dyn Tx) -> String {
+    let texts = tx.texts_of("$2");
+    format!("WITH texts (id) AS ({texts}), given (id) AS (SELECT CAST(id AS BIGINT) FROM texts)")
+}
+
+/// The newest job of each task.
+fn newest(tx: &dyn Tx) -> String {
+    let (given, then) = (given(tx), tx.then_join());
+    format!(
         "{given} SELECT {JOB} FROM given {then} jobs ON jobs.id = (
             SELECT max(newest.id) FROM jobs AS newest WHERE newest.task_id = given.id)"
-    );
-    let some = |from: String| {
+    )
+}
+
+/// The jobs of each task that matter, however many others there are.
+fn that_matter(tx: &dyn Tx) -> Vec<String> {
+    let (given, then) = (given(tx), tx.then_join());
+    let some = |kind: &str, from: String| {
         format!(
             "{given} SELECT * FROM (
-                SELECT {JOB}, row_number() OVER (PARTITION BY jobs.task_id ORDER BY jobs.id DESC)
+                SELECT {JOB}, row_number() OVER (PARTITION BY {kind} ORDER BY jobs.id DESC)
                     AS number
                 {from}
              ) AS numbered WHERE number <= {JOBS_OF_A_TASK}"
         )
     };
-    let open = [IS_RUNNING, IS_QUEUED].map(|which| {
-        let by_index = tx.by_index(OPEN);
-        some(format!(
-            "FROM given {then} jobs {by_index} ON jobs.task_id = given.id
-             WHERE {IS_OPEN} AND {which}"
-        ))
-    });
+    let by_index = tx.by_index(OPEN);
+    let open = some(
+        "jobs.task_id, jobs.status",
+        format!("FROM given {then} jobs {by_index} ON jobs.task_id = given.id WHERE {IS_OPEN}"),
+    );
     let left = LEFT.map(|(index, which)| {
         let by_index = tx.by_index(index);
-        some(format!(
+        let from = format!(
             "FROM (
                 SELECT max(ended.id) AS id FROM given {then} jobs AS ended {by_index}
                 ON ended.task_id = given.id WHERE ({which})
                 GROUP BY ended.task_id, ended.agent
              ) AS latest {then} jobs ON jobs.id = latest.id WHERE {IS_LAST}"
-        ))
+        );
+        some("jobs.task_id", from)
     });
-    std::iter::once(newest).chain(open).chain(left).collect()
+    std::iter::once(open).chain(left).collect()
 }
 
 fn listed(from: &str) -> String {
