@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::time::Instant;
 
 use jiff::Timestamp;
 use serial_gate::model::Settings;
@@ -536,43 +535,4 @@ fn a_database_that_cannot_be_read_is_an_error() {
     gate.program()
         .run("ALTER TABLE repo_freeze RENAME TO elsewhere");
     assert!(queue.overview(now()).is_err());
-}
-
-/// `OVERVIEW_DB=file cargo test --release --test tests overview::costs -- --ignored --nocapture`
-#[test]
-#[ignore = "measures"]
-fn costs() {
-    let place = std::env::var("OVERVIEW_DB").unwrap();
-    let location = match place.starts_with("postgres") {
-        true => serial_gate::store::Location::of(place.as_ref()).unwrap(),
-        false => serial_gate::store::Location::from(std::path::Path::new(&place)),
-    };
-    let database = serial_gate::store::Database::new(location, Default::default());
-    let rule = serial_gate::gate::Rule::Active(Default::default());
-    let mut queue = Queue::open(database, rule, Default::default()).unwrap();
-    let now = Timestamp::now();
-    for _ in 0..5 {
-        let begun = Instant::now();
-        let overview = queue.overview(now).unwrap();
-        let read = begun.elapsed();
-        let filter = OverviewFilter {
-            text: Some("team".into()),
-            sort: Sort::Name,
-            ..OverviewFilter::default()
-        };
-        let found = overview.filtered(&filter).len();
-        let filtered = begun.elapsed() - read;
-        let names: Vec<String> = overview.repos.iter().map(|row| row.name.clone()).collect();
-        let begun = Instant::now();
-        let details = queue.overview_details(now, &names[..50]).unwrap();
-        println!(
-            "{read:?}, filter {filtered:?} ({found}), {} details {:?}; {:?}",
-            details.len(),
-            begun.elapsed(),
-            overview.totals
-        );
-    }
-    let begun = Instant::now();
-    queue.state(now, &[]).unwrap();
-    println!("state {:?}", begun.elapsed());
 }

@@ -42,6 +42,7 @@ pub(crate) mod lookup;
 pub(crate) mod moved_chats;
 pub(crate) mod named;
 pub(crate) mod new_job;
+pub(crate) mod open_work;
 pub(crate) mod outcome;
 pub(crate) mod output;
 pub(crate) mod overview;

@@ -1,6 +1,6 @@
 //! The plans of the records' queries: which index answers each.
 
-use super::{overview, waiting, work};
+use super::{open_work, overview, waiting, work};
 use crate::store::{Error, FinishedStages, Store};
 
 impl Store {
@@ -13,7 +13,9 @@ impl Store {
     /// repos.
     pub fn work_plans(&mut self) -> Result<Vec<Vec<String>>, Error> {
         self.read(|tx| {
-            let queries = work::queries(tx);
+            let mut queries = work::queries(tx);
+            queries.extend(open_work::queries_of_counts(tx));
+            queries.extend(open_work::queries_of_list(tx));
             queries.iter().map(|query| tx.plan(query)).collect()
         })
     }

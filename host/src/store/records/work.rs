@@ -1,26 +1,21 @@
-//! The work of a task, and of all repos: which jobs matter.
+//! The work of tasks: which of their jobs matter.
 //!
-//! Owns the two lists: the jobs of one task, and all that run or failed. Leaves the state of a job
-//! to `work_state`, every change to `jobs` and `leases`, and what to do about it to the queue.
-//! Callers rely on this: no list grows with the history of a task or of the queue, no ended job
-//! hides a job that matters, and counts are complete.
+//! Owns the list. Leaves the work of all repos to `open_work`, the state of a job to `work_state`,
+//! every change to `jobs` and `leases`, and what to do about it to the queue. Callers rely on this:
+//! the list does not grow with the history of a task, and no ended job hides a job that matters.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::task_end::FinishedStages;
-use super::work_state::{JOB, JobWork, STATE, WorkState, job_at, state_at};
-use crate::store::engine::{Row, Tx, values};
-use crate::store::indexes::{FAILED, FOREIGN, IS_FOREIGN, IS_OPEN, LEASED, OPEN};
-use crate::store::job::{IS_FAILED, IS_RUNNING};
+use super::work_state::{JOB, JobWork, WorkState, job_at};
+use crate::store::engine::{Tx, values};
+use crate::store::indexes::{FAILED, FOREIGN, IS_FOREIGN, IS_OPEN, OPEN};
+use crate::store::job::IS_FAILED;
 use crate::store::{Error, Store, sql_time};
 
 /// How many jobs of a task are listed of each kind, the newest first.
 const JOBS_OF_A_TASK: u32 = 100;
-
-/// How many jobs of all repos are listed of each kind, the newest first. All are counted.
-const JOBS_OF_ALL: u32 = 10_000;
 
 /// The work of a task.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
@@ -62,28 +57,6 @@ impl TaskWork {
     }
 }
 
-/// What runs and what waits for people, in all repos.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OpenWork {
-    /// The jobs by id; of very many, not all.
-    pub jobs: Vec<JobWork>,
-    /// How many there are, all of them.
-    pub counts: Vec<WorkCount>,
-}
-
-/// Jobs of one repo that are alike.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkCount {
-    /// The repo they work in.
-    pub repo: Option<String>,
-    /// Their state.
-    pub state: WorkState,
-    /// How many there are.
-    pub jobs: usize,
-    /// When the first of them was claimed, UTC.
-    pub since: Option<String>,
-}
-
 impl Store {
     /// The work of a task. Its cost does not depend on how many jobs the task has had.
     pub fn task_work(&mut self, now: Timestamp, task: i64) -> Result<TaskWork, Error> {
@@ -96,80 +69,18 @@ impl Store {
         let sql = format!("SELECT {JOB} FROM jobs WHERE jobs.id = $2");
         self.read(|tx| tx.row(&sql, values![sql_time(now), job], job_at))
     }
-
-    /// The jobs of all repos that run, failed, or have another program's status. The last two kinds
-    /// count while their task is unfinished and has no later job of the same agent.
-    pub fn open_work(
-        &mut self,
-        now: Timestamp,
-        finished: &FinishedStages,
-    ) -> Result<OpenWork, Error> {
-        self.read(|tx| {
-            let mut jobs = read_open(tx, now, finished, listed, job_with_task_at)?;
-            jobs.retain(|job| is_open(job.state));
-            jobs.sort_by_key(|job| job.job_id);
-            jobs.dedup_by_key(|job| job.job_id);
-            let counts = open_counts(tx, now, finished)?;
-            Ok(OpenWork { jobs, counts })
-        })
-    }
 }
 
-/// How many jobs run, failed, or have another program's status, in each repo: the counts of
-/// [`Store::open_work`].
-pub(crate) fn open_counts(
-    tx: &dyn Tx,
-    now: Timestamp,
-    finished: &FinishedStages,
-) -> Result<Vec<WorkCount>, Error> {
-    let mut counts = read_open(tx, now, finished, counted, count_at)?;
-    counts.retain(|count| is_open(count.state));
-    Ok(counts)
-}
-
-/// The queries of the counts, for a check of their plans.
-pub(crate) fn queries_of_counts(tx: &dyn Tx) -> Vec<String> {
-    of_all(tx).iter().map(|from| counted(from)).collect()
-}
-
-/// Reads something of each kind of open jobs. The first kind depends on no stage.
-fn read_open<T>(
-    tx: &dyn Tx,
-    now: Timestamp,
-    finished: &FinishedStages,
-    query: fn(&str) -> String,
-    read: fn(Row<'_>) -> Result<T, Error>,
-) -> Result<Vec<T>, Error> {
-    let (now, mut found) = (sql_time(now), Vec::new());
-    found.extend(tx.rows(&query(&running(tx)), values![now], read)?);
-    for (index, which) in LEFT {
-        let left = query(&left(tx, index, which));
-        found.extend(tx.rows(&left, values![now, finished.as_json()], read)?);
-    }
-    Ok(found)
-}
-
-fn is_open(state: WorkState) -> bool {
+/// Whether a job in this state matters.
+pub(super) fn is_open(state: WorkState) -> bool {
     !matches!(state, WorkState::Finished | WorkState::NoJob)
 }
 
-/// Every query of the two lists, for a check of their plans.
-pub(crate) fn queries(tx: &dyn Tx) -> Vec<String> {
-    let of_all = of_all(tx).into_iter();
-    let of_all = of_all.flat_map(|from| [listed(&from), counted(&from)]);
-    of_tasks(tx).into_iter().chain(of_all).collect()
-}
-
-fn of_all(tx: &dyn Tx) -> Vec<String> {
-    let left = LEFT.map(|(index, which)| left(tx, index, which));
-    std::iter::once(running(tx)).chain(left).collect()
-}
-
 /// The jobs that matter although they do not run, each kind with its index.
-const LEFT: [(&str, &str); 2] = [(FAILED, IS_FAILED), (FOREIGN, IS_FOREIGN)];
+pub(super) const LEFT: [(&str, &str); 2] = [(FAILED, IS_FAILED), (FOREIGN, IS_FOREIGN)];
 
 /// There is no later job of the same task and agent.
-const IS_LAST: &str = "NOT EXISTS (SELECT 1 FROM jobs AS later
+pub(super) const IS_LAST: &str = "NOT EXISTS (SELECT 1 FROM jobs AS later
     WHERE later.task_id = jobs.task_id AND later.id > jobs.id
         AND later.agent IS NOT DISTINCT FROM jobs.agent)";
 
@@ -207,12 +118,13 @@ pub(crate) fn work_of(
         .collect())
 }
 
-fn of_tasks(tx: &dyn Tx) -> Vec<String> {
+/// Every query of the work of tasks, for a check of their plans.
+pub(crate) fn queries(tx: &dyn Tx) -> Vec<String> {
     std::iter::once(newest(tx)).chain(that_matter(tx)).collect()
 }
 
-/// The tasks of the second parameter, `given (id)`.
-fn given(tx: &dyn Tx) -> String {
+/// The ids of the second parameter, a list, as a table: `given (id)`.
+pub(super) fn given(tx: &dyn Tx) -> String {
     let texts = tx.texts_of("$2");
     format!("WITH texts (id) AS ({texts}), given (id) AS (SELECT CAST(id AS BIGINT) FROM texts)")
 }
@@ -255,56 +167,4 @@ fn that_matter(tx: &dyn Tx) -> Vec<String> {
         some("jobs.task_id", from)
     });
     std::iter::once(open).chain(left).collect()
-}
-
-fn listed(from: &str) -> String {
-    format!("SELECT {JOB}, tasks.work_item_id {from} ORDER BY jobs.id DESC LIMIT {JOBS_OF_ALL}")
-}
-
-fn counted(from: &str) -> String {
-    format!(
-        "SELECT jobs.repo, count(*), min(jobs.gate_claimed_at), {STATE} {from} GROUP BY 1, 4, 5, 6"
-    )
-}
-
-fn running(tx: &dyn Tx) -> String {
-    let by_index = tx.by_index(LEASED);
-    format!(
-        "FROM jobs {by_index} LEFT JOIN tasks ON tasks.id = jobs.task_id
-     WHERE jobs.{IS_RUNNING}"
-    )
-}
-
-/// The jobs that neither run nor ended: the newest of each task and agent, and each job without a
-/// task.
-fn left(tx: &dyn Tx, index: &str, which: &str) -> String {
-    let (by_index, then, finished) = (tx.by_index(index), tx.then_join(), tx.texts_of("$2"));
-    format!(
-        "FROM (
-            SELECT max(id) AS id FROM jobs {by_index} WHERE task_id IS NOT NULL
-            AND ({which})
-            GROUP BY task_id, agent
-            UNION ALL
-            SELECT id FROM jobs {by_index} WHERE task_id IS NULL AND ({which})
-         ) AS latest {then} jobs ON jobs.id = latest.id LEFT JOIN tasks
-         ON tasks.id = jobs.task_id
-         WHERE coalesce(tasks.stage, '') NOT IN ({finished}) AND {IS_LAST}"
-    )
-}
-
-fn count_at(row: Row<'_>) -> Result<WorkCount, Error> {
-    Ok(WorkCount {
-        repo: row.shown(0)?,
-        jobs: row.get(1)?,
-        since: row.shown(2)?,
-        state: state_at(row, 3)?,
-    })
-}
-
-fn job_with_task_at(row: Row<'_>) -> Result<JobWork, Error> {
-    Ok(JobWork {
-        work_item_id: row.shown(13)?,
-        task_id: row.id(1)?,
-        ..job_at(row)?
-    })
 }
