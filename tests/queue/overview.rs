@@ -536,3 +536,82 @@ fn a_database_that_cannot_be_read_is_an_error() {
         .run("ALTER TABLE repo_freeze RENAME TO elsewhere");
     assert!(queue.overview(now()).is_err());
 }
+
+/// Many finished tasks and ended jobs, some of which failed, and what the database knows of them.
+fn add_history(gate: &Gate) {
+    let program = gate.program();
+    let rows = "INSERT INTO tasks (id, repo, stage)
+            WITH RECURSIVE n (i) AS (SELECT 1001 UNION ALL SELECT i + 1 FROM n WHERE i < 60000)
+            SELECT i, 'old-' || (i % 50), 'done' FROM n;
+         INSERT INTO jobs (id, task_id, repo, agent, status)
+            SELECT id, id, repo, 'analyst', CASE WHEN id % 50 = 0 THEN 'failed' ELSE 'done' END
+            FROM tasks WHERE id > 1000;";
+    match Engine::under_test() {
+        Engine::Sqlite => program.run(format!("BEGIN; {rows} COMMIT; ANALYZE tasks; ANALYZE jobs")),
+        Engine::Postgres => program.run(format!(
+            "ALTER TABLE tasks DISABLE TRIGGER USER; ALTER TABLE jobs DISABLE TRIGGER USER; {rows}
+             DO $$ DECLARE trigger record; BEGIN
+                FOR trigger IN SELECT tgname, tgrelid::regclass AS of FROM pg_trigger
+                    WHERE tgrelid IN ('tasks'::regclass, 'jobs'::regclass) AND NOT tgisinternal
+                LOOP EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', trigger.of,
+                    trigger.tgname);
+                END LOOP; END $$;
+             ANALYZE tasks; ANALYZE jobs"
+        )),
+    };
+}
+
+#[test]
+fn no_statement_reads_the_history() {
+    let gate = one_of_each();
+    add_history(&gate);
+    for stages in [&["done"][..], &["done", "merged"]] {
+        let stages = stages.iter().map(|stage| (*stage).to_owned()).collect();
+        let finished = serial_gate::store::FinishedStages::new(stages);
+        let plans = gate.store().overview_plans(&finished).unwrap();
+        for plan in plans {
+            let reads_it_all = |step: &String| {
+                let of = |words: &str| {
+                    let (_, table) = step.split_once(words)?;
+                    let table = table.split(' ').next()?;
+                    Some(["tasks", "jobs"].contains(&table) && !step.contains("USING"))
+                };
+                of("Seq Scan on ").or(of("SCAN ")).unwrap_or(false)
+            };
+            assert!(!plan.iter().any(reads_it_all), "{plan:#?}");
+        }
+    }
+    let overview = gate.queue().overview(now()).unwrap();
+    assert_eq!((overview.totals.repos, overview.totals.failed), (64, 1));
+}
+
+#[test]
+fn names_are_in_the_order_in_which_people_read_them() {
+    let gate = Gate::new();
+    // One name is as good as another but for its case and its zeros: then the exact text decides.
+    let names = [
+        "2",
+        "10",
+        "99999999999999999999999999",
+        "100000000000000000000000000",
+        "a",
+        "Team-2/x",
+        "team-02/x",
+        "team-2/x",
+        "team-3",
+        "team-3b",
+        "team-10",
+        "team-10-1",
+        "TEAM-11",
+        "é2",
+        "é10",
+        "日本",
+        "日本2",
+    ];
+    let insert = |name: &&str| format!("INSERT INTO tasks (repo) VALUES ({});", literal(name));
+    gate.program()
+        .run(names.iter().rev().map(insert).collect::<String>());
+    let overview = gate.queue().overview(now()).unwrap();
+    let sorted = overview.repos.iter().map(|row| row.name.as_str());
+    assert_eq!(sorted.collect::<Vec<_>>(), names);
+}

@@ -27,7 +27,10 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A time is sent as a text in UTC, and an orchestrator's column may keep it with a zone.
 /// Rows that a policy of the server hides would be missing for the rule: a statement fails instead.
-const SESSION: &str = "SET LOCAL timezone = 'UTC'; SET LOCAL row_security = off;";
+/// Each statement finds a few rows. Where the server takes them for many, it would compile the
+/// statement for longer than it runs.
+const SESSION: &str =
+    "SET LOCAL timezone = 'UTC'; SET LOCAL row_security = off; SET LOCAL jit = off;";
 
 /// Whether a change waits for the locks of other sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
