@@ -1,6 +1,7 @@
 //! What a queue says of its jobs: who waits for what, and what the next claim does.
 
 mod agreement_in_use;
+mod history;
 mod lines;
 mod names;
 mod one_moment;

@@ -403,3 +403,46 @@ fn the_work_of_a_task_and_of_all_repos_is_found_by_indexes_whatever_the_history(
     add_history(&gate);
     are_by_index();
 }
+
+#[test]
+fn the_history_is_found_by_indexes_whatever_it_is() {
+    let gate = Gate::new();
+    let are_by_index = || {
+        let plans = gate.store().history_plans().unwrap();
+        let of_tables = plans.concat().into_iter().filter(|step| {
+            step.starts_with("SEARCH") || step.starts_with("SCAN") && !step.contains("CONSTANT ROW")
+        });
+        let others: Vec<String> = of_tables
+            .filter(|step| !step.starts_with("SEARCH"))
+            .collect();
+        // What was found, and the jobs that run.
+        let running = "SCAN jobs USING INDEX serial_gate_jobs_leased";
+        let is_meant = |step: &String| step == "SCAN found" || step == running;
+        assert!(others.iter().all(is_meant), "{others:?}");
+        assert_eq!(others.iter().filter(|step| *step == running).count(), 1);
+    };
+    are_by_index();
+    add_history(&gate);
+    are_by_index();
+}
+
+#[test]
+fn no_other_statement_takes_the_index_of_the_jobs_that_ended() {
+    let gate = Gate::new();
+    add_history(&gate);
+    for sql in [
+        "SELECT id FROM jobs WHERE repo = 'repo-1' AND status = 'done'",
+        "SELECT id FROM jobs WHERE repo = 'repo-1' AND gate_claimed_at > '2026'",
+        "SELECT min(repo) FROM jobs WHERE repo > ''",
+        "UPDATE jobs SET status = 'done', gate_ended_at = '2026' WHERE repo = 'repo-1'",
+    ] {
+        let connection = gate.sqlite();
+        let mut query = connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+            .unwrap();
+        let steps = query.query_map([], |row| row.get(3)).unwrap();
+        let steps: Vec<String> = steps.map(Result::unwrap).collect();
+        let takes = |step: &String| step.contains("serial_gate_jobs_ended");
+        assert!(!steps.iter().any(takes), "{steps:?}");
+    }
+}

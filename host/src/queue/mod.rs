@@ -6,6 +6,7 @@
 //! cannot be read counts as frozen.
 
 mod acting;
+mod activity;
 mod added;
 mod adoption;
 mod advice;
@@ -34,10 +35,14 @@ mod policy;
 mod read_state;
 mod reasons;
 mod remedy;
+mod repo_history;
 mod scope;
 mod stages;
 mod state;
 mod tasks;
+mod timeline;
+mod timeline_steps;
+mod timeline_waits;
 mod wait;
 mod waiters;
 mod what_if;
@@ -48,6 +53,7 @@ mod work;
 
 pub use crate::store::Running;
 pub use acting::Acting;
+pub use activity::{Activity, Bucket, Span};
 pub use adoption::{Adoption, Misfit, adoption_by};
 pub use advice::Advice;
 pub use changes::{Changes, pause};
@@ -67,9 +73,12 @@ pub use overview_order::{OverviewFilter, RepoStanding, Sort};
 pub use pipeline::{FirstJob, InPipeline};
 pub use reasons::reasons;
 pub use remedy::of_active;
+pub use repo_history::{RepoHistory, Stretch};
 pub use scope::check_first_scope;
 pub use stages::{ended_note, near_finished, stage_of};
 pub use state::{OtherHeld, Others, Registry, RepoState, State, Waiting};
+pub use timeline::{Step, Timeline, What};
+pub use timeline_waits::Because;
 pub use waiters::{POLL, Round, Served, Waiter, Waiters};
 pub use whole_job::WholeJob;
 pub use whole_task::{TaskDocument, WholeTask};

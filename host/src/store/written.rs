@@ -50,6 +50,9 @@ pub fn time_since(time: Timestamp, now: Timestamp) -> Option<Duration> {
 }
 
 fn from_text(text: &str) -> Option<Timestamp> {
+    if let Some(time) = from_usual(text.as_bytes()) {
+        return Some(time);
+    }
     let text = text.trim();
     let is_number = text
         .bytes()
@@ -61,6 +64,45 @@ fn from_text(text: &str) -> Option<Timestamp> {
         let mail = rfc2822::parse(text).ok()?;
         Some(mail.timestamp())
     })
+}
+
+/// In the form of SQLite and of the gate itself, which is by far the most frequent one: read some ten
+/// times as fast as by the rules of all forms.
+fn from_usual(text: &[u8]) -> Option<Timestamp> {
+    let [
+        y1,
+        y2,
+        y3,
+        y4,
+        b'-',
+        m1,
+        m2,
+        b'-',
+        d1,
+        d2,
+        b' ',
+        h1,
+        h2,
+        b':',
+        n1,
+        n2,
+        b':',
+        s1,
+        s2,
+    ] = text
+    else {
+        return None;
+    };
+    let pair = |tens: &u8, ones: &u8| {
+        let are_digits = tens.is_ascii_digit() && ones.is_ascii_digit();
+        let number = || i8::try_from((tens - b'0') * 10 + (ones - b'0')).ok();
+        are_digits.then(number).flatten()
+    };
+    let year = i16::from(pair(y1, y2)?) * 100 + i16::from(pair(y3, y4)?);
+    let (month, day) = (pair(m1, m2)?, pair(d1, d2)?);
+    let (hour, minute, second) = (pair(h1, h2)?, pair(n1, n2)?, pair(s1, s2)?);
+    let time = DateTime::new(year, month, day, hour, minute, second, 0).ok()?;
+    TimeZone::UTC.to_timestamp(time).ok()
 }
 
 /// As Python, Ruby, Go and PostgreSQL print it: date and time with a space or `T`, then perhaps an

@@ -201,7 +201,7 @@ pub(crate) const INDEXES: [Index; 33] = [
     (
         ENDED,
         "jobs",
-        "(repo, gate_ended_at) INCLUDE (gate_claimed_at, created_at, status)
+        "(repo, gate_ended_at) INCLUDE (id, gate_claimed_at, created_at, status)
             WHERE gate_ended_at IS NOT NULL",
     ),
     (

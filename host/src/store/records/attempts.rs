@@ -20,7 +20,8 @@ const KEPT: i64 = 100_000;
 /// How many rows one change forgets, besides as many as it adds.
 const STEP: usize = 100;
 
-/// How an attempt ended that was not the end of its job.
+/// How an attempt ended. The last three were the end of its job; there is a row of such an attempt
+/// if an operator has queued the job again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AttemptEnd {
@@ -34,14 +35,27 @@ pub enum AttemptEnd {
     LeaseOver,
     /// An operator took the job from its worker.
     Requeued,
-    /// The job failed, and an operator queued it again.
+    /// The job was done.
+    Done,
+    /// The job failed.
     Failed,
-    /// The job was cancelled while a worker had it, and an operator queued it again.
+    /// The job was cancelled while a worker had it.
     Cancelled,
 }
 
 impl AttemptEnd {
-    /// Its word in the database. The last two are those of a job's status.
+    const ALL: [AttemptEnd; 8] = [
+        AttemptEnd::GivenBack,
+        AttemptEnd::PutOff,
+        AttemptEnd::TriedAgain,
+        AttemptEnd::LeaseOver,
+        AttemptEnd::Requeued,
+        AttemptEnd::Done,
+        AttemptEnd::Failed,
+        AttemptEnd::Cancelled,
+    ];
+
+    /// Its word in the database. The last three are those of a job's status.
     pub fn name(self) -> &'static str {
         match self {
             AttemptEnd::GivenBack => "given_back",
@@ -49,9 +63,15 @@ impl AttemptEnd {
             AttemptEnd::TriedAgain => "tried_again",
             AttemptEnd::LeaseOver => "lease_over",
             AttemptEnd::Requeued => "requeued",
+            AttemptEnd::Done => "done",
             AttemptEnd::Failed => "failed",
             AttemptEnd::Cancelled => "cancelled",
         }
+    }
+
+    /// The end that a word means.
+    pub(crate) fn of(name: &str) -> Option<AttemptEnd> {
+        AttemptEnd::ALL.into_iter().find(|end| end.name() == name)
     }
 }
 
@@ -67,13 +87,19 @@ pub(crate) struct Ended<'a> {
 }
 
 impl Ended<'_> {
-    /// The attempts of these jobs end now.
+    /// The attempts of these jobs end now, or with their leases.
     pub(crate) fn of(end: AttemptEnd, which: &str, now: Timestamp) -> Ended<'_> {
         Ended {
             which: which.into(),
             now,
             outcome: format!("'{}'", end.name()),
-            ended_at: "$2",
+            ended_at: match end {
+                // The next claim finds that it was over, perhaps hours later.
+                AttemptEnd::LeaseOver => {
+                    "CASE WHEN gate_lease_until > gate_claimed_at THEN gate_lease_until ELSE $2 END"
+                }
+                _ => "$2",
+            },
         }
     }
 

@@ -1,12 +1,20 @@
 //! The plans of the records' queries: which index answers each.
 
-use super::{open_work, overview, waiting, work};
+use super::{history, life, open_work, overview, waiting, work};
 use crate::store::{Error, FinishedStages, Store};
 
 impl Store {
     /// The steps of the database's plan for the query that finds heads.
     pub fn head_plan(&mut self) -> Result<Vec<String>, Error> {
         self.read(|tx| tx.plan(&waiting::first_jobs(tx)))
+    }
+
+    /// The steps of the database's plan for each query of the history.
+    pub fn history_plans(&mut self) -> Result<Vec<Vec<String>>, Error> {
+        self.read(|tx| {
+            let queries = history::queries(tx).into_iter().chain(life::queries(tx));
+            queries.map(|query| tx.plan(&query)).collect()
+        })
     }
 
     /// The steps of the database's plan for each query of the work of a task, and of that of all
