@@ -58,13 +58,16 @@ function beWorker() {
 
 function bePage() {
   const live = document.getElementById("live");
-  // Only the pages of the queue follow it.
-  if (live === null) return;
+  // Only the pages of the queue follow it; a refusal has no address.
+  const { address } = document.documentElement.dataset;
+  if (live === null || !address) return;
   const say = (text) => { live.textContent = text; live.hidden = text === ""; };
   const LOST = "The service does not answer; this page may be old.";
   // The shortest time between two looks at a queue that keeps changing.
   const PACE = 1_000;
   let mark = "";
+  // How far the clock of this machine is ahead of the service's.
+  let ahead = 0;
   let busy = false;
   let wanted = null;
   let rested = 0;
@@ -79,22 +82,23 @@ function bePage() {
     } catch {
       say(LOST);
     }
-    // A page that is slow to draw is drawn less often.
+    // A page that is slow to draw is drawn less often: it takes a tenth of the time at most.
     const took = performance.now() - begun;
     rested = setTimeout(() => {
       busy = false;
       const next = wanted;
       wanted = null;
       if (next !== null) look(next);
-    }, Math.max(PACE - took, took));
+    }, Math.max(PACE - took, 9 * took));
   }
 
   async function redraw(change) {
-    const address = document.documentElement.dataset.address ?? location.href;
     const headers = { accept: "text/html", "x-change": String(change), "if-none-match": mark };
     const answer = await fetch(address, { headers });
     // The token was revoked, or the user has signed out: another page asks for a token.
     if (answer.redirected) return location.reload();
+    const date = Date.parse(answer.headers.get("date"));
+    if (!Number.isNaN(date)) ahead = Date.now() - date;
     if (answer.status === 304) return say("");
     const text = await answer.text();
     if (!answer.ok && answer.status !== 404) return say("The service cannot show this page now: it is shown again after the next change.");
@@ -109,12 +113,16 @@ function bePage() {
     say("");
   }
 
-  // What somebody has opened stays open, and a form that somebody fills in stays as it is.
+  // What somebody has opened stays open. What somebody fills in stays as it is, and where it is.
   const isInUse = (node) => node.nodeType === Node.ELEMENT_NODE
-    && [...node.querySelectorAll("input:not([type=hidden])")].some((input) => input.value !== input.defaultValue || input === document.activeElement);
+    && [...node.querySelectorAll(".ask[open] input:not([type=hidden])")].some((input) => input.value !== "" || input === document.activeElement);
   const KEEP = {
-    beforeNodeMorphed: (node) => !(node.nodeName === "FORM" && isInUse(node)),
-    beforeNodeRemoved: (node) => !isInUse(node),
+    beforeNodeMorphed: (node) => !(node.nodeType === Node.ELEMENT_NODE && node.matches(".ask, .rows") && isInUse(node)),
+    beforeNodeRemoved: (node) => {
+      if (!isInUse(node)) return true;
+      node.classList.add("old");
+      return false;
+    },
     beforeAttributeUpdated: (name, node) => !(name === "open" && node.nodeName === "DETAILS"),
   };
 
@@ -132,7 +140,7 @@ function bePage() {
     return days < 1 ? two(hours, "h", minutes % 60, "m") : two(days, "d", hours % 24, "h");
   }
   function tell(root) {
-    const now = Date.now();
+    const now = Date.now() - (Math.abs(ahead) < 30_000 ? 0 : ahead);
     for (const time of root.querySelectorAll("time")) {
       const at = new Date(time.dateTime);
       if (Number.isNaN(at.getTime())) continue;
@@ -163,12 +171,12 @@ function bePage() {
   document.addEventListener("visibilitychange", attend);
   addEventListener("pagehide", () => { clearTimeout(rested); line.rest(); });
   addEventListener("pageshow", (event) => { if (event.persisted) { busy = false; attend(); } });
-  // A filter is used as soon as it is chosen.
-  document.addEventListener("change", ({ target }) => { if (target.matches(".sift select")) target.form.requestSubmit(); });
   // A form that is opened is filled in next.
   document.addEventListener("toggle", ({ target }) => {
     if (target.matches("details.ask[open]")) target.querySelector("input[name=reason]").focus();
   }, true);
+  // The answer to a form has its address: to load it again would send the form again.
+  history.replaceState(null, "", address);
   tell(document);
   attend();
   setInterval(() => { if (!document.hidden) tell(document); }, 20_000);

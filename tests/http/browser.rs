@@ -193,7 +193,7 @@ fn without_scripts_the_pages_are_whole_and_their_forms_work() {
     window.click(".ask[open] button");
     window.until_it_says("by somebody: checkout is down", "no-scripts-frozen");
     window.click("ol.line .what a");
-    window.until_it_says("Why job 2 waits", "no-scripts-task");
+    window.until_it_says("Job 2 waits", "no-scripts-task");
     assert!(window.text().contains("UTC"), "{}", window.text());
 }
 
@@ -219,7 +219,7 @@ fn times_are_those_of_the_place_and_exact_where_somebody_points() {
 }
 
 /// One of each state: empty lines, long names, a failed job with output, a freeze.
-fn with_everything() -> (Service, [String; 6]) {
+fn with_everything() -> (Service, [String; 7]) {
     let service = with_two_tasks();
     let long = "a-name-that-goes-on-and-on-".repeat(8);
     task(&service, &long, &long);
@@ -239,7 +239,16 @@ fn with_everything() -> (Service, [String; 6]) {
     service.gate.run(&scope).succeeds();
     let repo = format!("/repo?name={long}");
     let failed = format!("/tasks/{}", claimed["task_id"]);
-    let paths = ["/", ALPHA, &repo, &failed, "/tasks/2", "/policy"].map(String::from);
+    let paths = [
+        "/",
+        ALPHA,
+        &repo,
+        &failed,
+        "/tasks/2",
+        "/activity?span=week",
+        "/policy",
+    ]
+    .map(String::from);
     (service, paths)
 }
 

@@ -27,6 +27,7 @@ fn the_document_names_every_operation_once_with_its_answers() {
     }
     insta::assert_snapshot!(operations.join("\n"), @"
     GET /
+    GET /activity
     GET /dashboard.css
     GET /dashboard.js
     POST /dashboard/freeze

@@ -64,9 +64,9 @@ fn the_page_of_all_repos_has_a_row_for_each_and_finds_one_by_its_name_or_its_tas
         rows.collect::<Vec<_>>()
     };
     let [frozen, app, third] = [
-        "Frozen team-10 checkout is down 1 queued · less than 1m ago",
-        "Waiting org/app B-1 in analysis 1 queued · less than 1m ago",
-        "Waiting team-3 A-2 in analysis 1 queued · less than 1m ago",
+        "Frozen team-10 checkout is down less than 1m ago 1 queued",
+        "Waiting org/app B-1 in analysis less than 1m ago 1 queued",
+        "Waiting team-3 A-2 in analysis less than 1m ago 1 queued",
     ];
     assert_eq!(rows("/"), [frozen, app, third]);
     assert_eq!(rows("/?sort=name"), [app, third, frozen]);
@@ -153,17 +153,52 @@ fn the_page_of_a_task_tells_why_it_waits_and_its_form_puts_a_failed_job_back() {
         assert!(failed.contains(part), "{part} in {failed}");
     }
     let text = shown(&service.get("/tasks/2").is(200).text);
-    let why = "Why job 2 waits ORCH-1 (task 1) in analysis comes first: job 1 for analyst failed";
+    let why = "Job 2 waits ORCH-1 (task 1) in analysis comes first: job 1 for analyst failed";
     assert!(text.contains(why), "{text}");
-    let back = form(&service, "/dashboard/requeue", "job=1&reason=mended").is(303);
+    let back = form(&service, "/dashboard/requeue", "job=1&attempt=1&reason=mended").is(303);
     assert_eq!(back.headers["location"], "/tasks/1");
-    let again = form(&service, "/dashboard/requeue", "job=1&reason=mended").is(409);
+    let again = form(&service, "/dashboard/requeue", "job=1&attempt=1&reason=mended").is(409);
     assert!(again.text.contains("class=\"said\""), "{}", again.text);
     let text = shown(&service.get("/tasks/1").is(200).text);
     assert!(
         text.contains("somebody") && text.contains("mended"),
         "{text}"
     );
+}
+
+#[test]
+fn what_ended_is_in_the_pictures_and_in_the_timeline_of_its_task() {
+    let service = Service::start();
+    let task = json!({"repo": "alpha", "work_item": "ORCH-1"});
+    service.post("/v1/tasks", &task).is(201);
+    let empty = service.get("/activity").is(200).text;
+    assert!(empty.contains("No job has ended"), "{empty}");
+    let claim = || service.post("/v1/claim", &json!({"worker": "one"})).is(200);
+    let fail = json!({"token": claim().json()["token"], "error": "boom"});
+    service.post("/v1/jobs/1/fail", &fail).is(200);
+    let requeue = json!({"reason": "mended"});
+    service.post("/v1/jobs/1/requeue", &requeue).is(200);
+    let finish = json!({"token": claim().json()["token"]});
+    service.post("/v1/jobs/1/finish", &finish).is(200);
+    for path in ["/activity?span=week", "/repo?name=alpha&span=week"] {
+        let page = service.get(path).is(200).text;
+        assert!(page.contains("<rect class=\"done\""), "{page}");
+    }
+    let text = shown(&service.get("/activity?span=week").text);
+    assert!(text.contains("1 done, 1 failed"), "{text}");
+    let text = shown(&service.get("/tasks/1").is(200).text);
+    let (_, timeline) = text.split_once("the last step first").expect(&text);
+    for part in [
+        "Job 1 for analyst on one, attempt 2: done",
+        "Job 1 for analyst on one: failed",
+        "boom",
+        "by somebody",
+        "mended",
+        "Added",
+    ] {
+        assert!(timeline.contains(part), "{part} in {timeline}");
+    }
+    service.get("/activity?span=year").is(422);
 }
 
 #[test]
@@ -215,8 +250,88 @@ fn a_page_that_has_not_changed_is_not_sent_again_and_a_long_one_is_compressed() 
 }
 
 #[test]
+fn a_row_names_the_task_whose_job_failed_and_lets_it_be_put_back() {
+    let service = Service::start();
+    for work_item in ["ORCH-1", "ORCH-2"] {
+        let task = json!({"repo": "alpha", "work_item": work_item});
+        service.post("/v1/tasks", &task).is(201);
+    }
+    // The first task's job runs, a job of the second failed, and a worker of its other job is gone.
+    service.post("/v1/claim", &json!({"worker": "one"})).is(200);
+    service.gate.program().run(
+        "INSERT INTO jobs (id, task_id, repo, agent, status, gate_attempt) VALUES (7, 2, 'alpha', 'tester', 'failed', 1)",
+    );
+    let page = service.get("/").is(200).text;
+    let text = shown(&page);
+    assert!(text.contains("Failed alpha 1 job of another task failed"), "{text}");
+    assert!(text.contains("ORCH-2 Job 7 for tester failed"), "{text}");
+    assert!(page.contains("name=\"job\" value=\"7\""), "{page}");
+    service.gate.program().run(
+        "UPDATE jobs SET status = 'running', gate_worker = 'two', gate_token = 'x',
+            gate_lease_until = '2001-01-01 00:00:00' WHERE id = 7",
+    );
+    let text = shown(&service.get("/").is(200).text);
+    assert!(text.contains("Stuck alpha 1 worker of another task fell silent"), "{text}");
+}
+
+#[test]
+fn jobs_without_a_repo_are_told_of_above_the_rows() {
+    let service = Service::start();
+    service.gate.program().run(
+        "INSERT INTO jobs (agent, status) VALUES ('tester', 'failed'), ('tester', 'queued')",
+    );
+    let text = shown(&service.get("/").is(200).text);
+    assert!(text.contains("Jobs without a repo: 1 queued, 1 failed"), "{text}");
+}
+
+#[test]
+fn a_stale_form_puts_no_job_back_and_opens_no_repo_in_silence() {
+    let service = Service::start();
+    service.post("/v1/tasks", &json!({"repo": "alpha"})).is(201);
+    let claim = || service.post("/v1/claim", &json!({"worker": "one"})).is(200).json();
+    let fail = json!({"token": claim()["token"]});
+    service.post("/v1/jobs/1/fail", &fail).is(200);
+    service.post("/v1/jobs/1/requeue", &json!({"reason": "again"})).is(200);
+    let token = claim()["token"].clone();
+    let stale = form(&service, "/dashboard/requeue", "job=1&attempt=1&reason=stale").is(409);
+    assert!(stale.text.contains("class=\"said\""), "{}", stale.text);
+    service.post("/v1/jobs/1/finish", &json!({"token": token})).is(200);
+    let open = form(&service, "/dashboard/unfreeze", "repo=alpha&reason=fine").is(200);
+    assert!(open.text.contains("not frozen"), "{}", open.text);
+}
+
+#[test]
+fn a_repo_of_any_name_is_frozen_by_its_form() {
+    let service = Service::start();
+    for repo in ["a\r\nb", "50% + c", "\u{9b}é"] {
+        service.post("/v1/tasks", &json!({"repo": repo})).is(201);
+        let encoded: String = repo.bytes().map(|byte| format!("%25{byte:02X}")).collect();
+        let fields = format!("repo={encoded}&reason=down");
+        form(&service, "/dashboard/freeze", &fields).is(303);
+    }
+    let text = shown(&service.get("/?standing=frozen").text);
+    assert!(text.contains("a\\u{d}\\u{a}b") && text.contains("50% + c"), "{text}");
+}
+
+#[test]
 fn a_browser_is_told_of_a_refusal_on_a_page_and_a_program_in_a_document() {
     let service = Service::start();
+    let browse = |method: &str, path: &str| {
+        let asked = service.request(method, path).header("accept", "text/html");
+        asked.body("application/x-www-form-urlencoded", b"reason=r".to_vec()).send()
+    };
+    for (method, path, status) in [
+        ("POST", "/dashboard/freeze", 422),
+        ("GET", "/dashboard/freeze", 405),
+        ("GET", "/nothing/here", 404),
+        ("GET", "/repo?name=", 422),
+        ("GET", "/?sort=up", 422),
+    ] {
+        let page = browse(method, path).is(status);
+        assert_eq!(page.headers["content-type"], "text/html; charset=utf-8", "{path}");
+        assert!(page.text.contains("<h1>"), "{path}: {}", page.text);
+    }
+
     let asked = || service.request("GET", "/tasks/9");
     let page = asked().header("accept", "text/html").send().is(404);
     assert!(page.text.contains("<h1>Not Found</h1>"), "{}", page.text);
@@ -260,6 +375,14 @@ fn a_browser_without_a_token_is_asked_for_it_and_keeps_it() {
     let token = access_token(&service.gate, "kim", "reader");
     let browse = || service.request("GET", "/").header("accept", "text/html");
     assert_eq!(browse().send().is(303).headers["location"], "/login");
+    let asked = service.request("GET", "/repo?name=alpha").header("accept", "text/html");
+    let login = asked.send().is(303).headers["location"].clone();
+    assert_eq!(login, "/login?next=%2Frepo%3Fname%3Dalpha");
+    let fields = format!("next=%2Frepo%3Fname%3Dalpha&token={token}");
+    let kept = form(&service, "/login", &fields).is(303);
+    assert_eq!(kept.headers["location"], "/repo?name=alpha");
+    let fields = format!("next=%2F%2Fevil&token={token}");
+    assert_eq!(form(&service, "/login", &fields).is(303).headers["location"], "/");
     assert!(
         service
             .get("/login")
@@ -294,11 +417,11 @@ fn it_shows_what_is_not_seen_and_its_forms_send_back_the_repo_as_it_is() {
     service.post("/v1/freezes", &freeze).is(200);
     let repo = "/repo?name=a%3Cb%3E%1B%5B2J%E2%80%AE%E2%80%8Bz";
     let page = service.get(repo).is(200).text;
-    let unseen = |letter: &char| matches!(letter, '\u{1b}' | '\u{202e}' | '\u{200b}' | '\t');
+    let unseen = |letter: &char| matches!(letter, '\u{1b}' | '\u{202e}' | '\u{200b}');
     assert!(!page.chars().any(|letter| unseen(&letter)), "{page}");
     let shown = r"\u{1b}[2J\u{202e}\u{200b}z";
     assert!(page.contains(shown) && page.contains(">one\n"), "{page}");
-    let value = "value=\"a&#60;b&#62;&#27;[2J&#8238;&#8203;z\"";
+    let value = "value=\"a%3Cb%3E%1B%5B2J%E2%80%AE%E2%80%8Bz\"";
     assert!(page.contains(value), "{page}");
     let fields = "repo=a%3Cb%3E%1B%5B2J%E2%80%AE%E2%80%8Bz&reason=r";
     form(&service, "/dashboard/unfreeze", fields).is(303);

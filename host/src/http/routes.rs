@@ -22,7 +22,7 @@ use super::api::{
 };
 use super::app::App;
 use super::page::policy as policy_page;
-use super::page::{assets, events, forms, login, overview, repo, task};
+use super::page::{activity, assets, events, forms, login, overview, refusal, repo, task};
 use super::transport::document::{Document, complete};
 use super::transport::parameters::{self, Parameters};
 use super::transport::problem::Problem;
@@ -78,6 +78,7 @@ pub fn routes() -> Routes {
         .routes(routes!(events::events))
         .routes(routes!(metrics::metrics))
         .routes(routes!(overview::page))
+        .routes(routes!(activity::page))
         .routes(routes!(repo::page))
         .routes(routes!(task::page))
         .routes(routes!(policy_page::page))
@@ -134,6 +135,7 @@ pub fn with_layers([guarded, public, signed]: [Router<App>; 3], app: App) -> Rou
         .layer(from_fn(body::receive))
         .layer(from_fn(head::check))
         .layer(from_fn(origin::harden))
+        .layer(from_fn(refusal::for_browsers))
         .layer(compression())
         .layer(from_fn_with_state(
             Arc::clone(&app.counters),

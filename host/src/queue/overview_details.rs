@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::work::Active;
 use super::{Error, Queue};
-use crate::store::QueuedJob;
+use crate::store::{FinishedStages, JobWork, QueuedJob, TaskWork, WorkState};
 
 /// More of a repo.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,9 +17,14 @@ pub struct RepoDetails {
     /// Its first unfinished task, with the work and the branch: see
     /// [`of_active`](super::of_active) for what helps it.
     pub active: Option<Active>,
+    /// Jobs of other tasks that failed, or that nobody works on any more; at most three.
+    pub other_work: Vec<JobWork>,
     /// Its first queued jobs, of any agent; at most three.
     pub waiting: Vec<InLine>,
 }
+
+/// How many jobs of other tasks are told of.
+const OTHERS: usize = 3;
 
 /// A queued job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +39,19 @@ pub struct InLine {
     pub agent: Option<String>,
     /// Since when it is in the queue, if that is known.
     pub since: Option<Timestamp>,
+}
+
+impl RepoDetails {
+    /// Tells of jobs that are not the active task's.
+    fn tell_of(&mut self, jobs: Vec<JobWork>) {
+        let active = self.active.as_ref().and_then(|active| active.work.as_ref());
+        let is_shown = |job: &JobWork| {
+            let mut own = active.into_iter().flat_map(TaskWork::jobs);
+            own.any(|own| own.job_id == job.job_id)
+        };
+        let others = jobs.into_iter().filter(|job| !is_shown(job));
+        self.other_work = others.take(OTHERS).collect();
+    }
 }
 
 impl InLine {
@@ -68,12 +86,37 @@ impl Queue {
                 let active = row.active;
                 let waiting = row.next.into_iter();
                 let of_repo = RepoDetails {
+                    other_work: Vec::new(),
                     active: active.map(|task| Active::with(task, work, &finished, pipeline)),
                     waiting: waiting.map(|job| InLine::of(job, now)).collect(),
                 };
                 details.insert(repo, of_repo);
             }
+            for (repo, jobs) in queue.other_work(now, &finished, repos)? {
+                details.entry(repo).or_default().tell_of(jobs);
+            }
             Ok(details)
         })
+    }
+
+    /// The jobs that failed, or that nobody works on any more, of these repos.
+    fn other_work(
+        &mut self,
+        now: Timestamp,
+        finished: &FinishedStages,
+        repos: &[String],
+    ) -> Result<BTreeMap<String, Vec<JobWork>>, Error> {
+        let mut found = BTreeMap::<String, Vec<JobWork>>::new();
+        for job in self.store.open_work(now, finished)?.jobs {
+            let needs_people = matches!(
+                job.state,
+                WorkState::Failed | WorkState::Lapsed | WorkState::Foreign
+            );
+            let repo = job.repo.clone().filter(|repo| repos.contains(repo));
+            if let Some(repo) = repo.filter(|_| needs_people) {
+                found.entry(repo).or_default().push(job);
+            }
+        }
+        Ok(found)
     }
 }

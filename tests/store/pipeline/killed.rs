@@ -51,7 +51,7 @@ fn slow(program: &Program) -> &'static str {
             );
             "INSERT INTO counted SELECT count(*) FROM many a, many b, many c"
         }
-        Program::Postgres(_) => "PERFORM pg_sleep(2)",
+        Program::Postgres(_) => "PERFORM pg_sleep(60)",
     }
 }
 
@@ -67,11 +67,20 @@ fn is_slow(gate: &Gate, program: &Program) -> bool {
             is_locked
         }
         Program::Postgres(_) => {
-            program.one::<i64>(
-                "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'
-             AND strpos(query, current_schema()) > 0",
-            ) > 0
+            program.one::<i64>(format!("SELECT count(*) FROM pg_stat_activity WHERE {SLEEPS}")) > 0
         }
+    }
+}
+
+/// Of a server's connections, the one that is in the slow statement.
+const SLEEPS: &str = "wait_event = 'PgSleep' AND strpos(query, current_schema()) > 0";
+
+/// A server would go on with the statement of a killed program until it wants to answer.
+fn end_the_slow_one(program: &Program) {
+    if let Program::Postgres(_) = program {
+        let end = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity";
+        let ended: Vec<bool> = program.all(&format!("{end} WHERE {SLEEPS}"));
+        assert_eq!(ended, [true]);
     }
 }
 
@@ -92,7 +101,7 @@ fn kill(
     until("the statement runs", || is_slow(gate, &program));
     killed.kill().unwrap();
     killed.wait().unwrap();
-    // A server ends the statement first.
+    end_the_slow_one(&program);
     until("the statement has ended", || !is_slow(gate, &program));
     let found = || (stage(gate), jobs(gate));
     let owned = |(stage, jobs): (&str, &str)| (stage.to_owned(), jobs.to_owned());

@@ -68,10 +68,10 @@ pub struct Unfreeze {
 pub struct Unfrozen {
     repo: String,
     /// How many freezes were cleared; 0 if it was not frozen
-    cleared: usize,
+    pub cleared: usize,
     /// A hint if it was not frozen: no task of it is known, or a frozen repo has a similar name
     #[serde(skip_serializing_if = "Option::is_none")]
-    note: Option<String>,
+    pub note: Option<String>,
 }
 
 /// What was frozen.

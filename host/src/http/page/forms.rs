@@ -4,6 +4,7 @@
 //! says why.
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -11,9 +12,11 @@ use serial_gate::queue::{Frozen, frozen_words};
 use utoipa::ToSchema;
 
 use super::links;
+use super::repo::Part;
+use super::visible::field_text;
 use super::visitor::Visitor;
 use super::{policy as policy_page, repo as repo_page, task as task_page};
-use crate::http::api::freezes::{self, Freeze, Unfreeze};
+use crate::http::api::freezes::{self, Freeze, Unfreeze, Unfrozen};
 use crate::http::api::jobs::{self, Requeue};
 use crate::http::api::policy::{self, RollBack};
 use crate::http::app::App;
@@ -25,6 +28,7 @@ use crate::http::transport::problem::Problem;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FreezeForm {
+    /// The repo, percent-encoded: a browser changes line ends and some other letters
     #[schema(min_length = 1, example = "alpha")]
     repo: String,
     #[schema(pattern = r"^[^\x00]*\S[^\x00]*$", min_length = 1)]
@@ -35,6 +39,7 @@ pub struct FreezeForm {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UnfreezeForm {
+    /// The repo, percent-encoded: a browser changes line ends and some other letters
     #[schema(min_length = 1, example = "alpha")]
     repo: String,
     reason: String,
@@ -49,6 +54,9 @@ pub struct UnfreezeForm {
 pub struct RequeueForm {
     #[schema(value_type = String, pattern = "^[0-9]{1,18}$")]
     job: i64,
+    /// The attempt that the page shows
+    #[schema(value_type = String, pattern = "^[0-9]{1,18}$")]
+    attempt: i64,
     #[schema(pattern = r"^[^\x00]*\S[^\x00]*$", min_length = 1)]
     reason: String,
 }
@@ -84,10 +92,10 @@ pub async fn freeze(
     State(app): State<App>,
     Operator(caller): Operator,
     Form(FreezeForm { repo, reason }): Form<FreezeForm>,
-) -> Response {
-    let name = repo.clone();
+) -> Result<Response, Problem> {
+    let repo = field_text(&repo);
     let freeze = Freeze {
-        repo: Some(repo),
+        repo: Some(repo.clone()),
         all: false,
         until: None,
         reason,
@@ -96,19 +104,13 @@ pub async fn freeze(
         new: false,
     };
     let visitor = Visitor::after_form(caller.clone());
-    match freezes::one(&app, caller, freeze).await {
+    let said = match freezes::one(&app, caller, freeze).await {
+        Ok(Frozen { note: None, .. }) => return Ok(to(&links::repo(&repo))),
         // The operator has to see that this freeze holds nothing.
-        Ok(Frozen {
-            repo,
-            note: Some(note),
-            ..
-        }) => {
-            let said = frozen_words(&repo, Some(&note));
-            repo_page::show(&app, visitor, repo, 1, Some(said)).await
-        }
-        Ok(Frozen { repo, .. }) => Redirect::to(&links::repo(&repo)).into_response(),
-        Err(problem) => refused(&app, visitor, Some(name), problem).await,
-    }
+        Ok(Frozen { note, .. }) => Ok(frozen_words(&repo, note.as_deref())),
+        Err(problem) => Err(problem),
+    };
+    repo_with(&app, visitor, repo, said).await
 }
 
 /// Open a repo, by a form
@@ -117,6 +119,10 @@ pub async fn freeze(
     request_body(content = UnfreezeForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "It is open; the page follows"),
+        (
+            status = 200, body = String, content_type = "text/html",
+            description = "It was not frozen; the page says so"
+        ),
         (
             status = "default", description = "It was refused; the page says why",
             content((String = "text/html"), (Problem = "application/problem+json"))
@@ -127,20 +133,22 @@ pub async fn unfreeze(
     State(app): State<App>,
     Operator(caller): Operator,
     Form(form): Form<UnfreezeForm>,
-) -> Response {
-    let name = form.repo.clone();
+) -> Result<Response, Problem> {
+    let repo = field_text(&form.repo);
     let unfreeze = Unfreeze {
-        repo: form.repo,
+        repo: repo.clone(),
         reason: form.reason,
         who: None,
         freeze_id: form.freeze_id,
     };
     let (state, who) = (State(app.clone()), Operator(caller.clone()));
     let visitor = Visitor::after_form(caller);
-    match freezes::unfreeze(state, who, Json(unfreeze)).await {
-        Ok(_) => Redirect::to(&links::repo(&name)).into_response(),
-        Err(problem) => refused(&app, visitor, Some(name), problem).await,
-    }
+    let said = match freezes::unfreeze(state, who, Json(unfreeze)).await {
+        Ok(Json(Unfrozen { cleared: 1.., .. })) => return Ok(to(&links::repo(&repo))),
+        Ok(Json(Unfrozen { note, .. })) => Ok(note.unwrap_or_else(|| "it was not frozen".into())),
+        Err(problem) => Err(problem),
+    };
+    repo_with(&app, visitor, repo, said).await
 }
 
 /// Put a job back to its place in the queue, by a form
@@ -158,36 +166,31 @@ pub async fn unfreeze(
 pub async fn requeue(
     State(app): State<App>,
     Operator(caller): Operator,
-    Form(RequeueForm { job, reason }): Form<RequeueForm>,
-) -> Response {
+    Form(form): Form<RequeueForm>,
+) -> Result<Response, Problem> {
+    let job = form.job;
     let visitor = Visitor::after_form(caller.clone());
     // A job keeps its task, so it may be read before.
-    let of = app
-        .reader
-        .run(move |reader| reader.queue.whole_job(Timestamp::now(), job));
-    let of = match of.await.map_err(Problem::from).and_then(|found| Ok(found?)) {
-        Ok(of) => of.job,
-        Err(problem) => return visitor.problem(problem),
-    };
+    let of = app.reader.run(move |reader| reader.queue.whole_job(Timestamp::now(), job));
+    let of = of.await??.job;
     let (state, who) = (State(app.clone()), Operator(caller));
-    let done = match policy::given(reason) {
-        Ok(reason) => jobs::requeue(state, who, Path(job), Json(Requeue { reason })).await,
-        Err(problem) => Err(problem),
+    let requeue = Requeue {
+        reason: policy::given(form.reason)?,
+        //ATT attempt: Some(form.attempt),
     };
+    let done = jobs::requeue(state, who, Path(job), Json(requeue)).await;
     match (done, of.task_id) {
-        (Ok(_), Some(task)) => Redirect::to(&links::task(task)).into_response(),
+        (Ok(_), Some(task)) => Ok(to(&links::task(task))),
         (Ok(_), None) => {
-            let repo = of
-                .repo
-                .map_or_else(|| "/".into(), |repo| links::repo(&repo));
-            Redirect::to(&repo).into_response()
+            let repo = of.repo.filter(|repo| !repo.is_empty());
+            Ok(to(&repo.map_or_else(|| "/".into(), |repo| links::repo(&repo))))
         }
         (Err(problem), Some(task)) => {
             let (status, said) = (problem.status(), problem.for_people());
-            let page = task_page::show(&app, visitor, task, Some(said)).await;
-            (status, page).into_response()
+            let page = task_page::show(&app, visitor, task, Some(said)).await?;
+            Ok(with(status, page))
         }
-        (Err(problem), None) => refused(&app, visitor, of.repo, problem).await,
+        (Err(problem), None) => Err(problem),
     }
 }
 
@@ -207,7 +210,7 @@ pub async fn rollback(
     State(app): State<App>,
     Operator(caller): Operator,
     Form(RollBackForm { reason, seen }): Form<RollBackForm>,
-) -> Response {
+) -> Result<Response, Problem> {
     let back_to = RollBack {
         reason,
         generation: None,
@@ -216,21 +219,34 @@ pub async fn rollback(
     let (state, who) = (State(app.clone()), Operator(caller.clone()));
     let visitor = Visitor::after_form(caller);
     match policy::rollback(state, who, Json(back_to)).await {
-        Ok(_) => Redirect::to("/policy").into_response(),
+        Ok(_) => Ok(to("/policy")),
         Err(problem) => {
             let (status, said) = (problem.status(), problem.for_people());
-            let page = policy_page::show(&app, visitor, Some(said)).await;
-            (status, page).into_response()
+            let page = policy_page::show(&app, visitor, Some(said)).await?;
+            Ok(with(status, page))
         }
     }
 }
 
-/// The page of the repo with the reason, or only the reason where no repo is known.
-async fn refused(app: &App, visitor: Visitor, repo: Option<String>, problem: Problem) -> Response {
-    let Some(repo) = repo else {
-        return visitor.problem(problem);
-    };
-    let (status, said) = (problem.status(), problem.for_people());
-    let page = repo_page::show(app, visitor, repo, 1, Some(said)).await;
+fn to(address: &str) -> Response {
+    Redirect::to(address).into_response()
+}
+
+fn with(status: StatusCode, page: Response) -> Response {
     (status, page).into_response()
+}
+
+/// The page of a repo with what became of a form.
+async fn repo_with(
+    app: &App,
+    visitor: Visitor,
+    repo: String,
+    said: Result<String, Problem>,
+) -> Result<Response, Problem> {
+    let (status, said) = match said {
+        Ok(said) => (StatusCode::OK, said),
+        Err(problem) => (problem.status(), problem.for_people()),
+    };
+    let page = repo_page::show(app, visitor, Part::first(repo), Some(said)).await?;
+    Ok(with(status, page))
 }

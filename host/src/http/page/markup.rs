@@ -46,6 +46,13 @@ impl Markup {
         Markup(html)
     }
 
+    /// A name, or another text of one line.
+    pub fn text(text: &str) -> Markup {
+        let mut html = String::with_capacity(text.len());
+        escape(text, &mut html);
+        Markup(html)
+    }
+
     /// A link within the service, or to a page that [`is_link`](serial_gate::worker::branch) has
     /// accepted.
     pub fn link(address: &str, text: &str) -> Markup {
@@ -63,10 +70,9 @@ impl Markup {
         Markup(format!("{first} {}", Markup::sentence(text)))
     }
 
-    /// Followed by a time, and a text after a colon.
-    pub fn then_markup(self, time: Markup, text: &str) -> Markup {
-        let Markup(first) = self;
-        Markup(format!("{first} {time}: {}", Markup::sentence(text)))
+    /// Followed by another piece.
+    pub fn and(self, other: Markup) -> Markup {
+        Markup(format!("{self} {other}"))
     }
 
     /// A moment, as people of any place read it.
@@ -158,6 +164,9 @@ fn escape(text: &str, html: &mut String) {
             '>' => html.push_str("&gt;"),
             '"' => html.push_str("&quot;"),
             '\'' => html.push_str("&#39;"),
+            // The end of a line would be seen as a space.
+            '\n' => html.push_str("\\u{a}"),
+            '\t' => html.push_str("\\u{9}"),
             letter => html.push(letter),
         }
     }

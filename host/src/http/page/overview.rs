@@ -10,7 +10,8 @@ use axum::response::Response;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serial_gate::queue::{
-    Overview, OverviewFilter, Queue, RepoDetails, RepoRow, RepoStanding, Sort, TaskName,
+    JobCounts, Overview, OverviewFilter, Queue, RepoDetails, RepoRow, RepoStanding, Sort, TaskName,
+    WithoutRepo,
 };
 use serial_gate::store::WorkState;
 use utoipa::IntoParams;
@@ -88,24 +89,17 @@ struct Total {
 pub async fn page(
     State(app): State<App>,
     visitor: Visitor,
-    asked: Result<Query<Asked>, Problem>,
-) -> Response {
-    let asked = asked.and_then(|Query(asked)| {
-        let filter = asked.filter()?;
-        Ok((filter, asked.page))
-    });
-    let (filter, page) = match asked {
-        Ok(asked) => asked,
-        Err(problem) => return visitor.problem(problem),
-    };
-    let frame = visitor.frame("Repos", Place::Repos);
-    let change = visitor.change;
-    let read = move |reader: &mut Reader| {
+    Query(asked): Query<Asked>,
+) -> Result<Response, Problem> {
+    let (filter, page) = (asked.filter()?, asked.page);
+    let address = address(&filter, filter.standing, usize::try_from(page).ok());
+    let frame = visitor.frame("Repos", Place::Repos, address);
+    let read = move |reader: &mut Reader, frame| {
         let now = Timestamp::now();
-        let overview = reader.overview(now, change)?;
-        read(&mut reader.queue, &overview, frame, &filter, page, now)
+        let read = |queue: &mut Queue| read(queue, frame, &filter, page, now);
+        reader.queue.from_one_state(read)
     };
-    visitor.page(&app, read).await
+    visitor.page(&app, frame, read).await
 }
 
 impl Asked {
@@ -132,12 +126,12 @@ impl Asked {
 
 fn read(
     queue: &mut Queue,
-    overview: &Overview,
     frame: Frame,
     filter: &OverviewFilter,
     page: u32,
     now: Timestamp,
 ) -> Result<OverviewPage, Problem> {
+    let overview = &queue.overview(now)?;
     let found = overview.filtered(filter);
     let pager = Pager::of(found.len(), REPOS, page, |page| {
         address(filter, filter.standing, Some(page))
@@ -145,10 +139,15 @@ fn read(
     let visible: Vec<&RepoRow> = pager.of_page(&found).copied().collect();
     let names: Vec<String> = visible.iter().map(|row| row.name.clone()).collect();
     let mut details: BTreeMap<String, RepoDetails> = queue.overview_details(now, &names)?;
-    let rows = visible.into_iter().map(|row| {
+    let mut rows = Vec::new();
+    for row in visible {
         let details = details.remove(&row.name).unwrap_or_default();
-        Row::of(row, &details, now)
-    });
+        let effect = match row.standing {
+            RepoStanding::Frozen => queue.freeze_effect(now, &row.name).note(),
+            _ => None,
+        };
+        rows.push(Row::of(row, &details, effect, now));
+    }
     let mut notes: Vec<Markup> = overview.notes.iter().map(|note| sentence(note)).collect();
     if overview.enabled {
         notes.extend(overview.switches.iter().map(|note| sentence(note)));
@@ -158,6 +157,7 @@ fn read(
         ));
     }
     notes.extend(contradictions(queue)?);
+    notes.extend(without_repo(&overview.without_repo).map(|words| sentence(&words)));
     Ok(OverviewPage {
         frame,
         notes,
@@ -170,7 +170,7 @@ fn read(
             Some(text) => task_of(queue, text)?,
             None => None,
         },
-        rows: rows.collect(),
+        rows,
         pager,
         is_empty: overview.repos.is_empty(),
     })
@@ -190,19 +190,23 @@ fn address(filter: &OverviewFilter, standing: Option<RepoStanding>, page: Option
     with_parameters("/", given.filter_map(|(name, value)| Some((name, value?))))
 }
 
+/// How many repos with the searched text have each standing.
 fn totals(overview: &Overview, filter: &OverviewFilter) -> Vec<Total> {
+    let of_text = overview.filtered(&OverviewFilter {
+        standing: None,
+        ..filter.clone()
+    });
     let all = Total {
         label: "All",
         class: "",
-        repos: overview.repos.len(),
+        repos: of_text.len(),
         link: address(filter, None, None),
         is_chosen: filter.standing.is_none(),
     };
     let of_standing = RepoStanding::ALL.into_iter().map(|standing| Total {
         label: label(standing),
         class: standing.name(),
-        repos: overview
-            .repos
+        repos: of_text
             .iter()
             .filter(|row| row.standing == standing)
             .count(),
@@ -260,21 +264,48 @@ pub fn label(standing: RepoStanding) -> &'static str {
 
 /// The sums of all jobs, in words.
 fn jobs(overview: &Overview) -> String {
-    let totals = &overview.totals;
-    let counts = [
-        (totals.running, "running"),
-        (totals.waiting, "queued"),
-        (totals.put_off, "tried again later"),
-        (totals.failed, "failed"),
-    ];
-    let counts = counts.into_iter().filter(|(count, _)| *count > 0);
-    let words: Vec<String> = counts
-        .map(|(count, what)| format!("{count} {what}"))
-        .collect();
-    match words.as_slice() {
-        [] => "no job runs or waits".into(),
-        words => format!("jobs: {}", words.join(", ")),
+    let of_repos = overview.repos.iter().map(|row| (&row.jobs, row.waiting));
+    let without_repo = (&overview.without_repo.jobs, overview.without_repo.waiting);
+    let words = counts(of_repos.chain([without_repo]));
+    match words.is_empty() {
+        true => "no job runs or waits".into(),
+        false => format!("jobs: {words}"),
     }
+}
+
+/// The jobs without a repo, which have no row.
+fn without_repo(jobs: &WithoutRepo) -> Option<String> {
+    let words = counts([(&jobs.jobs, jobs.waiting)]);
+    (!words.is_empty()).then(|| {
+        format!("jobs without a repo: {words}; `serial-gate queue` names those that need people")
+    })
+}
+
+fn counts<'a>(of: impl IntoIterator<Item = (&'a JobCounts, usize)>) -> String {
+    let mut sums = [
+        (0, "running"),
+        (0, "queued"),
+        (0, "tried again later"),
+        (0, "failed"),
+        (0, "without a heartbeat"),
+        (0, "of another program"),
+    ];
+    for (jobs, waiting) in of {
+        let counts = [
+            jobs.running,
+            waiting,
+            jobs.put_off,
+            jobs.failed,
+            jobs.lapsed,
+            jobs.foreign,
+        ];
+        for ((sum, _), count) in sums.iter_mut().zip(counts) {
+            *sum += count;
+        }
+    }
+    let there_are = sums.into_iter().filter(|(sum, _)| *sum > 0);
+    let words: Vec<String> = there_are.map(|(sum, what)| format!("{sum} {what}")).collect();
+    words.join(", ")
 }
 
 /// The task that somebody may have searched for.

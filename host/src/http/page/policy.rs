@@ -32,14 +32,15 @@ struct PolicyPage {
     /// Its name and version; none if no generation was ever activated.
     name: Option<String>,
     /// The rule, in the policy's own words.
-    summary: Option<String>,
+    summary: Option<Markup>,
     settings: Option<InWords>,
     pipeline: Option<String>,
     /// Why the rule in force is not the active generation's.
     notes: Vec<Markup>,
     shadow: Option<Shadow>,
     events: Vec<Event>,
-    before: Option<i64>,
+    /// What the button would do, if there is a generation to go back to.
+    roll_back: Option<String>,
 }
 
 /// The settings for people.
@@ -83,18 +84,20 @@ struct Event {
         (status = 304, description = "The page with this mark has not changed"),
     )
 )]
-pub async fn page(State(app): State<App>, visitor: Visitor) -> Response {
+pub async fn page(State(app): State<App>, visitor: Visitor) -> Result<Response, Problem> {
     show(&app, visitor, None).await
 }
 
 /// The page, with what became of a form above it.
-pub async fn show(app: &App, visitor: Visitor, said: Option<String>) -> Response {
+pub async fn show(app: &App, visitor: Visitor, said: Option<String>) -> Result<Response, Problem> {
     let frame = Frame {
         said,
-        ..visitor.frame("Policy", Place::Policy)
+        ..visitor.frame("Policy", Place::Policy, "/policy".into())
     };
-    let read = move |reader: &mut Reader| reader.queue.from_one_state(|queue| read(queue, frame));
-    visitor.page(app, read).await
+    let read = move |reader: &mut Reader, frame| {
+        reader.queue.from_one_state(|queue| read(queue, frame))
+    };
+    visitor.page(app, frame, read).await
 }
 
 fn read(queue: &mut Queue, frame: Frame) -> Result<PolicyPage, Problem> {
@@ -139,13 +142,17 @@ fn read(queue: &mut Queue, frame: Frame) -> Result<PolicyPage, Problem> {
         frame,
         generation: active.as_ref().map_or(0, |active| active.id),
         name: active.map(|active| format!("{} {}", active.name, active.version)),
-        summary,
+        summary: summary.map(|summary| sentence(&summary)),
         settings: settings.as_ref().map(in_words),
         pipeline: store.pipeline()?.map(|pipeline| pipeline.in_words()),
         notes: notes.collect(),
         shadow,
         events: events.collect(),
-        before: store.generation_before()?,
+        roll_back: store.generation_before()?.map(|before| {
+            format!(
+                "Generation {before} becomes active again. Every process follows at its next claim."
+            )
+        }),
     })
 }
 

@@ -3,6 +3,8 @@
 //!
 //! Owns its template. Leaves the answers to the queue, and the buttons' actions to `forms`.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
@@ -11,16 +13,19 @@ use serde::Deserialize;
 use serial_gate::model::Verdict;
 use serial_gate::printable::as_it_is;
 use serial_gate::queue::{
-    Acting, Doubt, RepoState, State as QueueState, Waiting, further_words, reasons, until_words,
+    Acting, Doubt, Queue, RepoState, Span, State as QueueState, Waiting, further_words, reasons,
+    until_words,
 };
 use serial_gate::store::{PageOf, TaskFilter, time_since};
 use utoipa::IntoParams;
 
+use super::activity::span_of;
 use super::branch::Branch;
 use super::links;
 use super::markup::Markup;
 use super::pager::Pager;
 use super::past::{Past, past_of};
+use super::pictures::{Charts, Lanes};
 use super::visible::field_value;
 use super::visitor::{Frame, Place, Visitor};
 use super::work::{Line, end_of, lines, sentence};
@@ -43,11 +48,57 @@ const TASKS: u32 = 10;
 #[into_params(parameter_in = Query)]
 pub struct Asked {
     /// The repo
+    #[param(min_length = 1)]
     name: String,
     /// The page of its waiting line
     #[serde(default = "first_page", deserialize_with = "number")]
     #[param(default = 1, minimum = 1)]
     page: u32,
+    /// How far back its pictures go: `day` or `week`
+    #[serde(default)]
+    #[param(default = "day")]
+    span: String,
+}
+
+/// What of a repo is shown.
+pub struct Part {
+    name: String,
+    page: u32,
+    span: Span,
+}
+
+impl Part {
+    /// The repo as its link shows it.
+    pub fn first(name: String) -> Part {
+        Part {
+            name,
+            page: first_page(),
+            span: Span::Day,
+        }
+    }
+
+    fn of(asked: Asked) -> Result<Part, Problem> {
+        if asked.name.is_empty() {
+            return Err(Problem::invalid("no repo: give its `name`"));
+        }
+        Ok(Part {
+            span: span_of(&asked.span)?,
+            name: asked.name,
+            page: asked.page,
+        })
+    }
+
+    fn link(&self, page: impl ToString, span: Span) -> String {
+        let page = page.to_string();
+        let mut parameters = vec![("name", self.name.as_str())];
+        if page != "1" {
+            parameters.push(("page", &page));
+        }
+        if span == Span::Week {
+            parameters.push(("span", "week"));
+        }
+        links::with_parameters("/repo", parameters)
+    }
 }
 
 pub fn first_page() -> u32 {
@@ -67,9 +118,17 @@ struct RepoPage {
     work: Vec<Line>,
     waiting: Vec<Job>,
     held: usize,
+    /// Those about which the policy gave no answer.
+    undecided: usize,
     pager: Pager,
     tasks: Vec<Task>,
     past: Past,
+    is_week: bool,
+    /// The links to the pictures of a day and of a week.
+    day: String,
+    week: String,
+    charts: Charts,
+    lanes: Lanes,
 }
 
 /// What is known of the repo's newest active freeze.
@@ -112,6 +171,10 @@ struct Task {
 }
 
 impl RepoPage {
+    fn heading(&self) -> Markup {
+        Markup::text(&self.name)
+    }
+
     /// The repo's name for a form.
     fn field_value(&self) -> String {
         field_value(&self.name)
@@ -129,36 +192,36 @@ impl RepoPage {
 pub async fn page(
     State(app): State<App>,
     visitor: Visitor,
-    asked: Result<Query<Asked>, Problem>,
-) -> Response {
-    match asked {
-        Ok(Query(Asked { name, page })) => show(&app, visitor, name, page, None).await,
-        Err(problem) => visitor.problem(problem),
-    }
+    Query(asked): Query<Asked>,
+) -> Result<Response, Problem> {
+    show(&app, visitor, Part::of(asked)?, None).await
 }
 
 /// The page, with what became of a form above it.
 pub async fn show(
     app: &App,
     visitor: Visitor,
-    name: String,
-    page: u32,
+    part: Part,
     said: Option<String>,
-) -> Response {
+) -> Result<Response, Problem> {
+    let address = part.link(part.page, part.span);
     let frame = Frame {
         said,
-        ..visitor.frame(name.as_str(), Place::Repos)
+        ..visitor.frame(&part.name, Place::Repos, address)
     };
-    let read = move |reader: &mut Reader| read(reader, frame, name, page);
-    visitor.page(app, read).await
+    let read = move |reader: &mut Reader, frame| read(reader, frame, part);
+    visitor.page(app, frame, read).await
 }
 
-fn read(reader: &mut Reader, frame: Frame, name: String, page: u32) -> Result<RepoPage, Problem> {
+fn read(reader: &mut Reader, frame: Frame, part: Part) -> Result<RepoPage, Problem> {
+    let activity = reader.activity(part.span, Some(&part.name))?;
+    let history = reader.repo_history(part.span, &part.name)?;
     let queue = &mut reader.queue;
     queue.from_one_state(|queue| {
         let now = Timestamp::now();
-        let mut state = queue.state_of(now, std::slice::from_ref(&name))?;
-        let Some(found) = state.per_repo.remove(&name) else {
+        let name = part.name.as_str();
+        let mut state = queue.state_of(now, std::slice::from_ref(&part.name))?;
+        let Some(found) = state.per_repo.remove(name) else {
             return Err(Problem::bug("a state lacks the repo that it is of"));
         };
         let mut notes: Vec<Markup> = state.notes.iter().map(|note| sentence(note)).collect();
@@ -170,16 +233,16 @@ fn read(reader: &mut Reader, frame: Frame, name: String, page: u32) -> Result<Re
                 "the gate is switched off: every job may be claimed",
             ));
         }
-        let mut work = lines(&name, &found);
+        let mut work = lines(name, &found);
         let failed = work.iter_mut().filter(|line| line.job.is_some());
         for line in failed.take(OUTPUTS) {
-            if let Some(job) = line.job {
+            if let Some((job, _)) = line.job {
                 let output = queue.store().output_of(job)?;
                 line.output = output.map(|output| end_of(&output.text, LETTERS));
             }
         }
         let freeze = match found.frozen {
-            true => Some(freeze_of(queue, &name, &found, now)?),
+            true => Some(freeze_of(queue, name, &found, now)?),
             false => None,
         };
         let active = match &found.active_task {
@@ -195,17 +258,20 @@ fn read(reader: &mut Reader, frame: Frame, name: String, page: u32) -> Result<Re
             }),
             None => None,
         };
-        let is_held = |job: &&Waiting| !matches!(job.verdict, Some(Verdict::Claim));
-        let pager = Pager::of(found.waiting.len(), JOBS, page, |page| {
-            let page = page.to_string();
-            links::with_parameters("/repo", [("name", name.as_str()), ("page", &page)])
-        });
+        let verdicts = || found.waiting.iter().map(|job| &job.verdict);
+        let is_hold = |verdict: &&Option<Verdict>| matches!(verdict, Some(Verdict::Hold(_)));
+        let held = verdicts().filter(is_hold).count();
+        let undecided = verdicts().filter(|verdict| verdict.is_none()).count();
+        let page_link = |page| part.link(page, part.span);
+        let pager = Pager::of(found.waiting.len(), JOBS, part.page, page_link);
         let mut waiting = Vec::new();
+        // Most of them wait for the same task.
+        let mut earlier = BTreeMap::new();
         for job in pager.of_page(&found.waiting) {
-            waiting.push(job_of(queue, job, &state, now)?);
+            waiting.push(job_of(queue, &mut earlier, job, &state, now)?);
         }
         let filter = TaskFilter {
-            repo: Some(&name),
+            repo: Some(name),
             ..TaskFilter::default()
         };
         let newest = PageOf {
@@ -225,12 +291,18 @@ fn read(reader: &mut Reader, frame: Frame, name: String, page: u32) -> Result<Re
             freeze,
             active,
             work,
-            held: found.waiting.iter().filter(is_held).count(),
+            held,
+            undecided,
             waiting,
             pager,
             tasks: tasks.collect(),
-            past: past_of(queue, &name, now)?,
-            name,
+            past: past_of(queue, name, now)?,
+            is_week: part.span == Span::Week,
+            day: part.link(1, Span::Day),
+            week: part.link(1, Span::Week),
+            charts: Charts::of(&activity, part.span),
+            lanes: Lanes::of(&history, part.span),
+            name: part.name,
         })
     })
 }
@@ -241,7 +313,7 @@ pub fn short(id: i64, work_item: Option<String>) -> String {
 }
 
 fn freeze_of(
-    queue: &mut serial_gate::queue::Queue,
+    queue: &mut Queue,
     name: &str,
     found: &RepoState,
     now: Timestamp,
@@ -273,7 +345,8 @@ fn freeze_of(
 }
 
 fn job_of(
-    queue: &mut serial_gate::queue::Queue,
+    queue: &mut Queue,
+    known: &mut BTreeMap<i64, Markup>,
     waiting: &Waiting,
     state: &QueueState,
     now: Timestamp,
@@ -292,9 +365,12 @@ fn job_of(
     };
     let waits_for = match earlier {
         Some(id) => {
-            let task = queue.store().task(id)?;
-            let name = short(id, task.and_then(|task| task.work_item_id));
-            Some(Markup::link(&links::task(id), &name))
+            if !known.contains_key(&id) {
+                let task = queue.store().task(id)?;
+                let name = short(id, task.and_then(|task| task.work_item_id));
+                known.insert(id, Markup::link(&links::task(id), &name));
+            }
+            known.get(&id).cloned()
         }
         None => None,
     };

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serial_gate::printable::as_it_is;
 use serial_gate::queue::{RepoDetails, RepoRow, RepoStanding, of_active};
+use serial_gate::store::{JobWork, WorkState, time_since};
 
 use super::branch::Branch;
 use super::links;
@@ -14,7 +15,9 @@ use super::work::{Line, clause, line, sentence};
 
 /// A row.
 pub struct Row {
-    pub name: String,
+    pub name: Markup,
+    /// Its name for a form.
+    pub repo: String,
     /// Its place on the page, by which the script finds it again.
     pub anchor: String,
     pub link: Markup,
@@ -49,10 +52,20 @@ pub struct Next {
 }
 
 impl Row {
-    pub fn of(row: &RepoRow, details: &RepoDetails, now: Timestamp) -> Row {
+    /// `effect` says what a freeze does not hold.
+    pub fn of(
+        row: &RepoRow,
+        details: &RepoDetails,
+        effect: Option<String>,
+        now: Timestamp,
+    ) -> Row {
         let active = details.active.as_ref();
         let jobs = active.and_then(|active| active.work.as_ref());
-        let jobs = jobs.into_iter().flat_map(|work| work.jobs()).map(line);
+        let jobs = jobs.into_iter().flat_map(|work| work.jobs());
+        // Those that wait are listed below.
+        let jobs = jobs.filter(|job| job.state != WorkState::Queued);
+        let others = details.other_work.iter();
+        let jobs = jobs.chain(others).map(line_with_task);
         let advice = active.map(of_active).unwrap_or_default();
         let advice = advice.into_iter().take(1).map(|advice| Line {
             text: clause(&advice.in_words(&as_it_is)),
@@ -60,18 +73,18 @@ impl Row {
             command: advice.command(),
             ..Line::default()
         });
-        let needs_people = row.standing < RepoStanding::ToMerge;
+        let needs_people = row.standing <= RepoStanding::ToMerge;
         Row {
             anchor: links::repo(&row.name).replacen("/repo?name=", "repo-", 1),
             link: Markup::link(&links::repo(&row.name), &format!("Open {}", row.name)),
             class: row.standing.name(),
             label: label(row.standing),
-            now: in_words(row),
+            now: in_words(row, effect.as_deref()),
             since: row.since.map(|since| Markup::ago(since, now)),
             waiting: row.waiting,
             freeze_id: row.freeze.as_ref().map(|freeze| freeze.number),
             is_frozen: row.freeze.is_some(),
-            notes: notes(row, now),
+            notes: notes(row, effect.as_deref(), now),
             active: active.map(|active| Active {
                 link: Markup::link(
                     &links::task(active.task.id),
@@ -97,61 +110,99 @@ impl Row {
                     since: job.since.map(|since| Markup::ago(since, now)),
                 })
                 .collect(),
-            name: row.name.clone(),
+            name: Markup::text(&row.name),
+            repo: field_value(&row.name),
         }
-    }
-
-    /// The repo's name for a form.
-    pub fn field_value(&self) -> String {
-        field_value(&self.name)
     }
 }
 
-fn in_words(row: &RepoRow) -> String {
+fn in_words(row: &RepoRow, effect: Option<&str>) -> String {
     let active = row.active.as_ref();
+    let state = active.map(|active| active.state);
     let task = active.map(|active| {
         let name = short(active.id, active.work_item_id.clone());
-        let stage = active.stage.as_deref().unwrap_or_default();
+        let stage = active.stage.as_deref().unwrap_or("no stage");
         format!("{name} in {stage}")
     });
-    let freeze = row.freeze.as_ref();
-    match (row.standing, task) {
-        (RepoStanding::Frozen, _) => freeze
-            .and_then(|freeze| freeze.reason.clone())
-            .unwrap_or_default(),
-        (RepoStanding::Failed, task) => {
-            let failed = match row.jobs.failed {
-                1 => "1 job failed".into(),
-                failed => format!("{failed} jobs failed"),
-            };
-            task.map_or(failed.clone(), |task| format!("{task}: {failed}"))
+    let of_task = |words: String| match &task {
+        Some(task) => format!("{task}: {words}"),
+        None => words,
+    };
+    let count = |number: usize, one: &str, more: &str| match number {
+        1 => format!("1 {one}"),
+        number => format!("{number} {more}"),
+    };
+    match row.standing {
+        RepoStanding::Frozen => match effect {
+            Some(effect) => format!("frozen, but {effect}"),
+            None => row
+                .freeze
+                .as_ref()
+                .and_then(|freeze| freeze.reason.clone())
+                .unwrap_or_else(|| "no reason given".into()),
+        },
+        RepoStanding::Failed => match (state, row.jobs.failed) {
+            (Some(WorkState::Failed), 0) => of_task("a job in another repo failed".into()),
+            (Some(WorkState::Failed), failed) => {
+                of_task(count(failed, "job failed", "jobs failed"))
+            }
+            (_, failed) => count(failed, "job of another task failed", "jobs of other tasks failed"),
+        },
+        RepoStanding::Stuck => match state {
+            Some(
+                state @ (WorkState::Lapsed
+                | WorkState::Foreign
+                | WorkState::Finished
+                | WorkState::NoJob),
+            ) => of_task(state_words(state).into()),
+            _ if row.jobs.lapsed > 0 => count(
+                row.jobs.lapsed,
+                "worker of another task fell silent",
+                "workers of other tasks fell silent",
+            ),
+            _ => "another program has a job of another task".into(),
+        },
+        RepoStanding::ToMerge => of_task("waits to be merged".into()),
+        RepoStanding::Waiting | RepoStanding::Running | RepoStanding::Idle => {
+            task.unwrap_or_default()
         }
-        (RepoStanding::Stuck, task) => {
-            let state = active.map_or("a job stands still", |active| state_words(active.state));
-            task.map_or(state.into(), |task| format!("{task}: {state}"))
-        }
-        (RepoStanding::ToMerge, Some(task)) => format!("{task}: waits to be merged"),
-        (_, task) => task.unwrap_or_default(),
     }
 }
 
-fn notes(row: &RepoRow, now: Timestamp) -> Vec<Markup> {
+fn notes(row: &RepoRow, effect: Option<&str>, now: Timestamp) -> Vec<Markup> {
     let Some(freeze) = &row.freeze else {
         return Vec::new();
     };
-    let reason = freeze.reason.as_deref().unwrap_or_default();
-    let frozen = match freeze.since {
-        None => sentence(&format!("frozen: {reason}")),
-        Some(since) => Markup::sentence("Frozen").then_markup(Markup::ago(since, now), reason),
+    let since = match freeze.since {
+        None => Markup::text("Frozen since an unknown time"),
+        Some(since) if time_since(since, now).is_none() => {
+            Markup::text("Frozen since").and(Markup::at(since)).and(Markup::text("ahead of this clock"))
+        }
+        Some(since) => Markup::text("Frozen").and(Markup::ago(since, now)),
     };
+    let reason = freeze.reason.as_deref().filter(|reason| !reason.is_empty());
     let others = match freeze.active {
         0 | 1 => None,
         active => Some(sentence(&format!("{active} freezes are active"))),
     };
-    let effect = freeze.note.as_ref();
+    let effect = effect.or(freeze.note.as_deref());
     let effect = effect.map(|note| sentence(&format!("frozen, but {note}")));
-    std::iter::once(frozen)
+    std::iter::once(since)
+        .chain(reason.map(Markup::text))
         .chain(others)
         .chain(effect)
         .collect()
+}
+
+/// The line about a job, with its task.
+fn line_with_task(job: &JobWork) -> Line {
+    let line = line(job);
+    match job.task_id {
+        None => line,
+        Some(id) => Line {
+            text: Markup::link(&links::task(id), &short(id, job.work_item_id.clone()))
+                .and(line.text),
+            ..line
+        },
+    }
 }

@@ -2,6 +2,8 @@
 //!
 //! Owns its template. Leaves the answers to the queue, and the buttons' actions to `forms`.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
@@ -11,9 +13,9 @@ use serial_gate::queue::{Ahead, Explanation, Held, Queue, Standing};
 use serial_gate::store::{ListedJob, TaskOutcome, WorkState};
 
 use super::branch::Branch;
+use super::life::{Line, lines};
 use super::links;
 use super::markup::Markup;
-use super::past::{Entry, entry};
 use super::repo::short;
 use super::visitor::{Frame, Place, Visitor};
 use super::work::{clause, end_of, named, sentence};
@@ -33,7 +35,7 @@ struct TaskPage {
     id: i64,
     name: String,
     repo: Option<Markup>,
-    stage: String,
+    stage: Option<String>,
     since: Option<Markup>,
     added: Option<Markup>,
     label: Option<String>,
@@ -42,7 +44,8 @@ struct TaskPage {
     waiting: Option<Why>,
     jobs: Vec<Job>,
     more_jobs: bool,
-    audit: Vec<Entry>,
+    life: Vec<Line>,
+    is_cut: bool,
 }
 
 /// What the task's first queued job waits for.
@@ -80,39 +83,47 @@ struct Job {
 pub async fn page(
     State(app): State<App>,
     visitor: Visitor,
-    id: Result<Path<i64>, Problem>,
-) -> Response {
-    match id {
-        Ok(Path(id)) => show(&app, visitor, id, None).await,
-        Err(problem) => visitor.problem(problem),
-    }
+    Path(id): Path<i64>,
+) -> Result<Response, Problem> {
+    show(&app, visitor, id, None).await
 }
 
 /// The page, with what became of a form above it.
-pub async fn show(app: &App, visitor: Visitor, id: i64, said: Option<String>) -> Response {
+pub async fn show(
+    app: &App,
+    visitor: Visitor,
+    id: i64,
+    said: Option<String>,
+) -> Result<Response, Problem> {
+    let title = format!("task {id}");
     let frame = Frame {
         said,
-        ..visitor.frame(format!("task {id}"), Place::Elsewhere)
+        ..visitor.frame(&title, Place::Elsewhere, links::task(id))
     };
-    let read = move |reader: &mut Reader| {
+    let read = move |reader: &mut Reader, frame| {
         let read = |queue: &mut Queue| read(queue, frame, id);
         reader.queue.from_one_state(read)
     };
-    visitor.page(app, read).await
+    visitor.page(app, frame, read).await
 }
 
 fn read(queue: &mut Queue, mut frame: Frame, id: i64) -> Result<TaskPage, Problem> {
     let now = Timestamp::now();
     let whole = queue.whole_task(now, id)?;
     let mut jobs = Vec::new();
+    // The newest are first: a job with a later one of its agent was replaced.
+    let mut replaced = BTreeSet::new();
     for (place, job) in whole.jobs.into_iter().enumerate() {
+        let is_last = replaced.insert(job.agent.clone());
         let output = match place < OUTPUTS {
             true => queue.store().output_of(job.id)?,
             false => None,
         };
         let output = output.map(|output| end_of(&output.text, LETTERS));
-        jobs.push(job_of(job, output, whole.outcome.is_none(), now));
+        let may_go_on = is_last && whole.outcome.is_none();
+        jobs.push(job_of(job, output, may_go_on, now));
     }
+    let life = queue.timeline(now, id)?;
     let task = whole.task;
     let name = short(id, task.work_item_id);
     frame.title.clone_from(&name);
@@ -124,7 +135,7 @@ fn read(queue: &mut Queue, mut frame: Frame, id: i64) -> Result<TaskPage, Proble
         repo: task
             .repo
             .map(|repo| Markup::link(&links::repo(&repo), &repo)),
-        stage: task.stage.unwrap_or_default(),
+        stage: task.stage,
         since: task.since.and_then(|since| Markup::so_long(&since, now)),
         added: ago(task.created_at),
         label: task.label,
@@ -133,11 +144,12 @@ fn read(queue: &mut Queue, mut frame: Frame, id: i64) -> Result<TaskPage, Proble
         waiting: whole.waiting.as_ref().map(why),
         jobs,
         more_jobs: whole.more_jobs,
-        audit: whole.audit.into_iter().map(entry).collect(),
+        life: lines(&life, now),
+        is_cut: life.is_cut,
     })
 }
 
-fn job_of(job: ListedJob, output: Option<String>, is_open: bool, now: Timestamp) -> Job {
+fn job_of(job: ListedJob, output: Option<String>, may_go_on: bool, now: Timestamp) -> Job {
     let is_running = matches!(
         job.state,
         WorkState::Running | WorkState::Lapsed | WorkState::PutOff
@@ -174,7 +186,7 @@ fn job_of(job: ListedJob, output: Option<String>, is_open: bool, now: Timestamp)
             .map(|until| Markup::at_text(&until)),
         error: job.error.filter(|error| !error.is_empty()),
         output,
-        may_be_put_back: may_be_put_back && is_open,
+        may_be_put_back: may_be_put_back && may_go_on,
     }
 }
 
@@ -190,7 +202,11 @@ fn why(explanation: &Explanation) -> Why {
             vec![sentence("it may be claimed: the next worker takes it")],
         ),
         Standing::Claimable { ahead } => {
-            let words = format!("it may be claimed, after {ahead} others that may be claimed");
+            let others = match ahead {
+                1 => "another one".into(),
+                ahead => format!("{ahead} others"),
+            };
+            let words = format!("it may be claimed, after {others} that may be claimed");
             ("free", vec![sentence(&words)])
         }
         Standing::NotQueued => ("quiet", Vec::new()),

@@ -17,8 +17,9 @@ pub struct Line {
     pub class: &'static str,
     /// The command to run, if the line is advice.
     pub command: Option<String>,
-    /// The job that it is about, if that waits for somebody to put it back.
-    pub job: Option<i64>,
+    /// The job that it is about, if that waits for somebody to put it back, with the attempt that
+    /// has ended.
+    pub job: Option<(i64, i64)>,
     /// The end of that job's output.
     pub output: Option<String>,
 }
@@ -75,7 +76,7 @@ pub fn line(job: &JobWork) -> Line {
     Line {
         text: clause(&job.in_words(&as_it_is)),
         class,
-        job: job.job_id.filter(|_| may_be_put_back),
+        job: job.job_id.zip(job.attempt).filter(|_| may_be_put_back),
         ..Line::default()
     }
 }

@@ -24,6 +24,7 @@ pub mod extract;
 pub mod fields;
 pub mod head;
 pub mod hooks;
+pub mod kept;
 pub mod keys;
 pub mod limits;
 pub mod listen;

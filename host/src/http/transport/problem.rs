@@ -131,12 +131,19 @@ impl Problem {
     }
 }
 
+/// The text of a refusal for people, which its answer carries as an extension.
+#[derive(Clone)]
+pub struct ForPeople(pub String);
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         self.log();
+        let for_people = self.for_people.clone();
+        let for_people = ForPeople(for_people.unwrap_or_else(|| self.detail.clone()));
         let status = self.status();
         let retry_after = self.retry_after;
         let mut response = (status, Json(self)).into_response();
+        response.extensions_mut().insert(for_people);
         let headers = response.headers_mut();
         headers.insert(
             CONTENT_TYPE,

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use jiff::Timestamp;
-use serial_gate::queue::{Changes, Error, Overview, Queue, State};
+use serial_gate::queue::{Activity, Changes, Error, Queue, RepoHistory, Span, State};
 use tokio::sync::watch;
 
 use super::actor::Actor;
+use super::kept::Kept;
 
 /// How often to poll for a change while there are followers.
 const POLL: Duration = Duration::from_millis(100);
@@ -20,6 +21,10 @@ const POLL: Duration = Duration::from_millis(100);
 const IDLE: Duration = Duration::from_secs(1);
 /// How long a state is valid without a change: a clause may depend on the time.
 const GOOD_FOR: Duration = Duration::from_secs(1);
+
+/// How long it is good what happened in the last day: its buckets are hours, and it may have 100,000
+/// jobs.
+const PAST: Duration = Duration::from_secs(30);
 
 pub struct Reader {
     pub queue: Queue,
@@ -29,15 +34,10 @@ pub struct Reader {
     /// The changes that the latest state contains.
     read: Changes,
     latest: Option<Latest>,
-    overview: Option<LatestOverview>,
-}
-
-/// The overview that was read last.
-struct LatestOverview {
-    at: Instant,
-    /// The number of the last change that it contains.
-    change: u64,
-    overview: Arc<Overview>,
+    /// The pages that were drawn last, each with the number of the last change that it contains.
+    pages: Kept<String, (u64, String)>,
+    activities: Kept<(Span, Option<String>), Activity>,
+    histories: Kept<(Span, String), RepoHistory>,
 }
 
 /// The state that was read last.
@@ -56,33 +56,52 @@ impl Reader {
             told: Changes::new(Duration::MAX),
             read: Changes::new(GOOD_FOR),
             latest: None,
-            overview: None,
+            pages: Kept::new(GOOD_FOR),
+            activities: Kept::new(PAST),
+            histories: Kept::new(PAST),
         }
     }
 
-    /// All repos at a glance. Who follows the changes, and asks because of the one with this number,
-    /// shares the overview of the others that do: while the queue moves, each is read only once.
-    pub fn overview(
+    /// A page for somebody who follows the changes, and asks because of the one with this number.
+    /// Others who ask for the same page at that time share it: while the queue moves, it is drawn
+    /// only once.
+    pub fn drawn<E>(
         &mut self,
-        now: Timestamp,
+        key: &str,
         change: Option<u64>,
-    ) -> Result<Arc<Overview>, Error> {
-        let kept = self.overview.as_ref().filter(|kept| {
-            let is_followed = change.is_some_and(|change| change > 0 && change <= kept.change);
-            is_followed && kept.at.elapsed() < GOOD_FOR
-        });
-        if let Some(kept) = kept {
-            return Ok(Arc::clone(&kept.overview));
+        draw: impl FnOnce(&mut Reader) -> Result<String, E>,
+    ) -> Result<Arc<(u64, String)>, E> {
+        let key = key.to_owned();
+        let is_new_enough = |kept: &Arc<(u64, String)>| {
+            change.is_some_and(|change| change > 0 && change <= kept.0)
+        };
+        if let Some(kept) = self.pages.get(&key).filter(is_new_enough) {
+            return Ok(kept);
         }
-        // Read before the overview, so that a change after it is not missed.
+        // Read before the page, so that a change after it is not missed.
         let change = *self.followers.borrow();
-        let overview = Arc::new(self.queue.overview(now)?);
-        self.overview = Some(LatestOverview {
-            at: Instant::now(),
-            change,
-            overview: Arc::clone(&overview),
-        });
-        Ok(overview)
+        let page = draw(self)?;
+        Ok(self.pages.keep(key, (change, page)))
+    }
+
+    /// What ended in a span, in one repo or in all, as it was a short while ago at most.
+    pub fn activity(&mut self, span: Span, repo: Option<&str>) -> Result<Arc<Activity>, Error> {
+        let key = (span, repo.map(Into::into));
+        if let Some(kept) = self.activities.get(&key) {
+            return Ok(kept);
+        }
+        let activity = self.queue.activity(Timestamp::now(), span, repo)?;
+        Ok(self.activities.keep(key, activity))
+    }
+
+    /// What a repo did in a span, as it was a short while ago at most.
+    pub fn repo_history(&mut self, span: Span, repo: &str) -> Result<Arc<RepoHistory>, Error> {
+        let key = (span, repo.to_owned());
+        if let Some(kept) = self.histories.get(&key) {
+            return Ok(kept);
+        }
+        let history = self.queue.repo_history(Timestamp::now(), span, repo)?;
+        Ok(self.histories.keep(key, history))
     }
 
     /// The state of the queue, with every repo that has an active task.
@@ -129,7 +148,9 @@ impl Actor for Reader {
         // It may be large, and is out of date.
         self.latest
             .take_if(|latest| latest.at.elapsed() >= GOOD_FOR);
-        self.overview.take_if(|kept| kept.at.elapsed() >= GOOD_FOR);
+        self.pages.drop_old();
+        self.activities.drop_old();
+        self.histories.drop_old();
         if self.followers.receiver_count() == 0 {
             return IDLE;
         }
