@@ -107,7 +107,7 @@ fn the_page_tells_it() {
         let page = service.get("/repo?name=alpha").is(200).text;
         let (_, alpha) = page.split_once("<h2 id=\"active\">").unwrap();
         let (alpha, _) = alpha
-            .split_once("<section aria-labelledby=\"tasks\">")
+            .split_once("<section aria-labelledby=\"past\">")
             .unwrap();
         let lines = without_tags(alpha);
         let lines = lines.lines().map(str::trim).filter(|line| !line.is_empty());
