@@ -66,7 +66,7 @@ fn random_rows(rng: &mut Rng) -> String {
     let repo = |rng: &mut Rng| match rng.below(12) {
         0 => "NULL".to_owned(),
         1 => "''".to_owned(),
-        _ => literal(*rng.pick(&REPOS)),
+        _ => literal(rng.pick::<&str>(&REPOS)),
     };
     let mut of_task = Vec::new();
     for id in 1..=rng.below(25) {
@@ -129,7 +129,7 @@ fn random_rows(rng: &mut Rng) -> String {
             sql,
             "INSERT INTO repo_freeze (repo, frozen_at, reason, cleared_at)
              VALUES ({}, {}, {}, {cleared});",
-            literal(*rng.pick(&REPOS)),
+            literal(rng.pick::<&str>(&REPOS)),
             time(rng),
             text(*rng.pick(&[Some("bad deploy"), None]))
         )
@@ -588,7 +588,7 @@ fn no_statement_reads_the_history() {
 #[test]
 fn names_are_in_the_order_in_which_people_read_them() {
     let gate = Gate::new();
-    // One name is as good as another but for its case and its zeros: then the exact text decides.
+    // Names that differ only in case or in leading zeros are in the order of their bytes.
     let names = [
         "2",
         "10",
