@@ -155,9 +155,19 @@ fn the_page_of_a_task_tells_why_it_waits_and_its_form_puts_a_failed_job_back() {
     let text = shown(&service.get("/tasks/2").is(200).text);
     let why = "Job 2 waits ORCH-1 (task 1) in analysis comes first: job 1 for analyst failed";
     assert!(text.contains(why), "{text}");
-    let back = form(&service, "/dashboard/requeue", "job=1&attempt=1&reason=mended").is(303);
+    let back = form(
+        &service,
+        "/dashboard/requeue",
+        "job=1&attempt=1&reason=mended",
+    )
+    .is(303);
     assert_eq!(back.headers["location"], "/tasks/1");
-    let again = form(&service, "/dashboard/requeue", "job=1&attempt=1&reason=mended").is(409);
+    let again = form(
+        &service,
+        "/dashboard/requeue",
+        "job=1&attempt=1&reason=mended",
+    )
+    .is(409);
     assert!(again.text.contains("class=\"said\""), "{}", again.text);
     let text = shown(&service.get("/tasks/1").is(200).text);
     assert!(
@@ -263,7 +273,10 @@ fn a_row_names_the_task_whose_job_failed_and_lets_it_be_put_back() {
     );
     let page = service.get("/").is(200).text;
     let text = shown(&page);
-    assert!(text.contains("Failed alpha 1 job of another task failed"), "{text}");
+    assert!(
+        text.contains("Failed alpha 1 job of another task failed"),
+        "{text}"
+    );
     assert!(text.contains("ORCH-2 Job 7 for tester failed"), "{text}");
     assert!(page.contains("name=\"job\" value=\"7\""), "{page}");
     service.gate.program().run(
@@ -271,31 +284,52 @@ fn a_row_names_the_task_whose_job_failed_and_lets_it_be_put_back() {
             gate_lease_until = '2001-01-01 00:00:00' WHERE id = 7",
     );
     let text = shown(&service.get("/").is(200).text);
-    assert!(text.contains("Stuck alpha 1 worker of another task fell silent"), "{text}");
+    assert!(
+        text.contains("Stuck alpha 1 worker of another task fell silent"),
+        "{text}"
+    );
 }
 
 #[test]
 fn jobs_without_a_repo_are_told_of_above_the_rows() {
     let service = Service::start();
-    service.gate.program().run(
-        "INSERT INTO jobs (agent, status) VALUES ('tester', 'failed'), ('tester', 'queued')",
-    );
+    service
+        .gate
+        .program()
+        .run("INSERT INTO jobs (agent, status) VALUES ('tester', 'failed'), ('tester', 'queued')");
     let text = shown(&service.get("/").is(200).text);
-    assert!(text.contains("Jobs without a repo: 1 queued, 1 failed"), "{text}");
+    assert!(
+        text.contains("Jobs without a repo: 1 queued, 1 failed"),
+        "{text}"
+    );
 }
 
 #[test]
 fn a_stale_form_puts_no_job_back_and_opens_no_repo_in_silence() {
     let service = Service::start();
     service.post("/v1/tasks", &json!({"repo": "alpha"})).is(201);
-    let claim = || service.post("/v1/claim", &json!({"worker": "one"})).is(200).json();
+    let claim = || {
+        service
+            .post("/v1/claim", &json!({"worker": "one"}))
+            .is(200)
+            .json()
+    };
     let fail = json!({"token": claim()["token"]});
     service.post("/v1/jobs/1/fail", &fail).is(200);
-    service.post("/v1/jobs/1/requeue", &json!({"reason": "again"})).is(200);
+    service
+        .post("/v1/jobs/1/requeue", &json!({"reason": "again"}))
+        .is(200);
     let token = claim()["token"].clone();
-    let stale = form(&service, "/dashboard/requeue", "job=1&attempt=1&reason=stale").is(409);
+    let stale = form(
+        &service,
+        "/dashboard/requeue",
+        "job=1&attempt=1&reason=stale",
+    )
+    .is(409);
     assert!(stale.text.contains("class=\"said\""), "{}", stale.text);
-    service.post("/v1/jobs/1/finish", &json!({"token": token})).is(200);
+    service
+        .post("/v1/jobs/1/finish", &json!({"token": token}))
+        .is(200);
     let open = form(&service, "/dashboard/unfreeze", "repo=alpha&reason=fine").is(200);
     assert!(open.text.contains("not frozen"), "{}", open.text);
 }
@@ -310,7 +344,10 @@ fn a_repo_of_any_name_is_frozen_by_its_form() {
         form(&service, "/dashboard/freeze", &fields).is(303);
     }
     let text = shown(&service.get("/?standing=frozen").text);
-    assert!(text.contains("a\\u{d}\\u{a}b") && text.contains("50% + c"), "{text}");
+    assert!(
+        text.contains("a\\u{d}\\u{a}b") && text.contains("50% + c"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -318,7 +355,9 @@ fn a_browser_is_told_of_a_refusal_on_a_page_and_a_program_in_a_document() {
     let service = Service::start();
     let browse = |method: &str, path: &str| {
         let asked = service.request(method, path).header("accept", "text/html");
-        asked.body("application/x-www-form-urlencoded", b"reason=r".to_vec()).send()
+        asked
+            .body("application/x-www-form-urlencoded", b"reason=r".to_vec())
+            .send()
     };
     for (method, path, status) in [
         ("POST", "/dashboard/freeze", 422),
@@ -328,7 +367,10 @@ fn a_browser_is_told_of_a_refusal_on_a_page_and_a_program_in_a_document() {
         ("GET", "/?sort=up", 422),
     ] {
         let page = browse(method, path).is(status);
-        assert_eq!(page.headers["content-type"], "text/html; charset=utf-8", "{path}");
+        assert_eq!(
+            page.headers["content-type"], "text/html; charset=utf-8",
+            "{path}"
+        );
         assert!(page.text.contains("<h1>"), "{path}: {}", page.text);
     }
 
@@ -375,14 +417,19 @@ fn a_browser_without_a_token_is_asked_for_it_and_keeps_it() {
     let token = access_token(&service.gate, "kim", "reader");
     let browse = || service.request("GET", "/").header("accept", "text/html");
     assert_eq!(browse().send().is(303).headers["location"], "/login");
-    let asked = service.request("GET", "/repo?name=alpha").header("accept", "text/html");
+    let asked = service
+        .request("GET", "/repo?name=alpha")
+        .header("accept", "text/html");
     let login = asked.send().is(303).headers["location"].clone();
     assert_eq!(login, "/login?next=%2Frepo%3Fname%3Dalpha");
     let fields = format!("next=%2Frepo%3Fname%3Dalpha&token={token}");
     let kept = form(&service, "/login", &fields).is(303);
     assert_eq!(kept.headers["location"], "/repo?name=alpha");
     let fields = format!("next=%2F%2Fevil&token={token}");
-    assert_eq!(form(&service, "/login", &fields).is(303).headers["location"], "/");
+    assert_eq!(
+        form(&service, "/login", &fields).is(303).headers["location"],
+        "/"
+    );
     assert!(
         service
             .get("/login")

@@ -67,7 +67,9 @@ fn is_slow(gate: &Gate, program: &Program) -> bool {
             is_locked
         }
         Program::Postgres(_) => {
-            program.one::<i64>(format!("SELECT count(*) FROM pg_stat_activity WHERE {SLEEPS}")) > 0
+            program.one::<i64>(format!(
+                "SELECT count(*) FROM pg_stat_activity WHERE {SLEEPS}"
+            )) > 0
         }
     }
 }

@@ -171,7 +171,9 @@ pub async fn requeue(
     let job = form.job;
     let visitor = Visitor::after_form(caller.clone());
     // A job keeps its task, so it may be read before.
-    let of = app.reader.run(move |reader| reader.queue.whole_job(Timestamp::now(), job));
+    let of = app
+        .reader
+        .run(move |reader| reader.queue.whole_job(Timestamp::now(), job));
     let of = of.await??.job;
     let (state, who) = (State(app.clone()), Operator(caller));
     let requeue = Requeue {
@@ -183,7 +185,9 @@ pub async fn requeue(
         (Ok(_), Some(task)) => Ok(to(&links::task(task))),
         (Ok(_), None) => {
             let repo = of.repo.filter(|repo| !repo.is_empty());
-            Ok(to(&repo.map_or_else(|| "/".into(), |repo| links::repo(&repo))))
+            Ok(to(
+                &repo.map_or_else(|| "/".into(), |repo| links::repo(&repo))
+            ))
         }
         (Err(problem), Some(task)) => {
             let (status, said) = (problem.status(), problem.for_people());

@@ -120,7 +120,15 @@ mod tests {
         for address in ["/", "/repo?name=org%2Fapp", "/tasks/1"] {
             assert_eq!(local(address), address);
         }
-        for address in ["", "//evil", "/\\evil", "https://evil", "/a\nb", "/\t/evil", "evil"] {
+        for address in [
+            "",
+            "//evil",
+            "/\\evil",
+            "https://evil",
+            "/a\nb",
+            "/\t/evil",
+            "evil",
+        ] {
             assert_eq!(local(address), "/");
         }
     }

@@ -304,7 +304,9 @@ fn counts<'a>(of: impl IntoIterator<Item = (&'a JobCounts, usize)>) -> String {
         }
     }
     let there_are = sums.into_iter().filter(|(sum, _)| *sum > 0);
-    let words: Vec<String> = there_are.map(|(sum, what)| format!("{sum} {what}")).collect();
+    let words: Vec<String> = there_are
+        .map(|(sum, what)| format!("{sum} {what}"))
+        .collect();
     words.join(", ")
 }
 

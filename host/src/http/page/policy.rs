@@ -94,9 +94,8 @@ pub async fn show(app: &App, visitor: Visitor, said: Option<String>) -> Result<R
         said,
         ..visitor.frame("Policy", Place::Policy, "/policy".into())
     };
-    let read = move |reader: &mut Reader, frame| {
-        reader.queue.from_one_state(|queue| read(queue, frame))
-    };
+    let read =
+        move |reader: &mut Reader, frame| reader.queue.from_one_state(|queue| read(queue, frame));
     visitor.page(app, frame, read).await
 }
 

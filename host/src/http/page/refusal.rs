@@ -15,7 +15,9 @@ use super::visitor::{Frame, Place, draw};
 use crate::http::transport::problem::ForPeople;
 
 /// Where only programs ask.
-const FOR_PROGRAMS: [&str; 6] = ["/v1/", "/queue", "/metrics", "/hooks/", "/healthz", "/readyz"];
+const FOR_PROGRAMS: [&str; 6] = [
+    "/v1/", "/queue", "/metrics", "/hooks/", "/healthz", "/readyz",
+];
 
 #[derive(Template)]
 #[template(path = "problem.html")]
@@ -64,7 +66,9 @@ fn refused(response: Response, text: String, wanted: Option<Uri>) -> Response {
 /// The login, which leads to the wanted page afterwards.
 fn login_for(wanted: Option<&Uri>) -> String {
     let wanted = wanted.and_then(Uri::path_and_query);
-    let next = wanted.map(|wanted| wanted.as_str()).filter(|next| *next != "/");
+    let next = wanted
+        .map(|wanted| wanted.as_str())
+        .filter(|next| *next != "/");
     with_parameters("/login", next.map(|next| ("next", next)))
 }
 

@@ -53,12 +53,7 @@ pub struct Next {
 
 impl Row {
     /// `effect` says what a freeze does not hold.
-    pub fn of(
-        row: &RepoRow,
-        details: &RepoDetails,
-        effect: Option<String>,
-        now: Timestamp,
-    ) -> Row {
+    pub fn of(row: &RepoRow, details: &RepoDetails, effect: Option<String>, now: Timestamp) -> Row {
         let active = details.active.as_ref();
         let jobs = active.and_then(|active| active.work.as_ref());
         let jobs = jobs.into_iter().flat_map(|work| work.jobs());
@@ -146,7 +141,11 @@ fn in_words(row: &RepoRow, effect: Option<&str>) -> String {
             (Some(WorkState::Failed), failed) => {
                 of_task(count(failed, "job failed", "jobs failed"))
             }
-            (_, failed) => count(failed, "job of another task failed", "jobs of other tasks failed"),
+            (_, failed) => count(
+                failed,
+                "job of another task failed",
+                "jobs of other tasks failed",
+            ),
         },
         RepoStanding::Stuck => match state {
             Some(
@@ -175,9 +174,9 @@ fn notes(row: &RepoRow, effect: Option<&str>, now: Timestamp) -> Vec<Markup> {
     };
     let since = match freeze.since {
         None => Markup::text("Frozen since an unknown time"),
-        Some(since) if time_since(since, now).is_none() => {
-            Markup::text("Frozen since").and(Markup::at(since)).and(Markup::text("ahead of this clock"))
-        }
+        Some(since) if time_since(since, now).is_none() => Markup::text("Frozen since")
+            .and(Markup::at(since))
+            .and(Markup::text("ahead of this clock")),
         Some(since) => Markup::text("Frozen").and(Markup::ago(since, now)),
     };
     let reason = freeze.reason.as_deref().filter(|reason| !reason.is_empty());

@@ -40,7 +40,13 @@ mod tests {
 
     #[test]
     fn a_field_sends_back_the_text_that_it_was_given() {
-        for text in ["alpha", "org/app", "a&b=c%20+d", "\r\n\u{9b}\u{202e}", "é<\">"] {
+        for text in [
+            "alpha",
+            "org/app",
+            "a&b=c%20+d",
+            "\r\n\u{9b}\u{202e}",
+            "é<\">",
+        ] {
             let value = field_value(text);
             assert!(value.is_ascii() && !value.contains(['"', '<', '&']));
             assert_eq!(field_text(&value), text);

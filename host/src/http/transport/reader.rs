@@ -72,9 +72,8 @@ impl Reader {
         draw: impl FnOnce(&mut Reader) -> Result<String, E>,
     ) -> Result<Arc<(u64, String)>, E> {
         let key = key.to_owned();
-        let is_new_enough = |kept: &Arc<(u64, String)>| {
-            change.is_some_and(|change| change > 0 && change <= kept.0)
-        };
+        let is_new_enough =
+            |kept: &Arc<(u64, String)>| change.is_some_and(|change| change > 0 && change <= kept.0);
         if let Some(kept) = self.pages.get(&key).filter(is_new_enough) {
             return Ok(kept);
         }

@@ -7,8 +7,8 @@
 use super::qualify::identifier;
 use crate::clause::Kind;
 use crate::store::indexes::{
-    AGENTS, ENDED, FAILED, FOREIGN, LEASED, LINES, OPEN, PARTITIONS, QUEUED, UNFINISHED, is_foreign,
-    is_open,
+    AGENTS, ENDED, FAILED, FOREIGN, LEASED, LINES, OPEN, PARTITIONS, QUEUED, UNFINISHED,
+    is_foreign, is_open,
 };
 use crate::store::records::tasks::LABEL;
 
