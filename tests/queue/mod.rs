@@ -3,6 +3,7 @@
 mod agreement_in_use;
 mod history;
 mod lines;
+mod long_line;
 mod names;
 mod one_moment;
 mod one_repo_s_failure;

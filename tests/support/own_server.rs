@@ -42,7 +42,7 @@ impl OwnServer {
 
     pub fn start(&self) {
         let options = format!(
-            "-c listen_addresses= -c unix_socket_directories={} -c fsync=off",
+            "-c listen_addresses= -c unix_socket_directories={} -c fsync=off -c log_statement=all",
             self.path("")
         );
         let log = self.path("log");
@@ -66,6 +66,17 @@ impl OwnServer {
             )
             .unwrap();
         (row.get(0), row.get(1))
+    }
+
+    /// How many statements it runs during a step.
+    pub fn statements(&self, mut step: impl FnMut()) -> usize {
+        let read = || std::fs::read_to_string(self.path("log")).unwrap();
+        let before = read().len();
+        step();
+        let log = read().split_off(before);
+        let ran =
+            |line: &&str| line.contains("LOG:  execute ") || line.contains("LOG:  statement: ");
+        log.lines().filter(ran).count()
     }
 
     fn control(&self, arguments: &[&str]) {

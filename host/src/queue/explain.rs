@@ -5,6 +5,8 @@
 //! the policy lets the job through. So its proposals are what the policy would accept. Leaves the
 //! advice to `remedy`, which reads the state of each task's work.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::advice::Advice;
@@ -160,34 +162,29 @@ impl Queue {
         };
         let done = stage_of(TaskOutcome::Done, &finished);
         let mut what_if = WhatIf::new(self.store.snapshot(&footprint, Some(id))?, done);
-        let mut rows = NamedRows::default();
-        let row = self.store.job(id)?;
-        let job = HeldJob {
-            repo: row.as_ref().and_then(|row| row.repo.as_deref()),
-            task: row.as_ref().and_then(|row| row.task_id),
-        };
-        let mut held: Option<Held> = None;
+        let (mut held, mut holds) = (Held::default(), Vec::<Hold>::new());
         loop {
             let decisions = self.decide_over(now, &what_if.state)?;
             let decision = decisions.into_iter().find(|decision| decision.job == id);
             let Some(Verdict::Hold(hold)) = decision.map(|decision| decision.verdict) else {
-                return Ok(held);
+                break;
             };
-            let held_so_far = held.get_or_insert_default();
-            if held_so_far.tasks.len() == TASKS_NAMED {
-                held_so_far.more_tasks = true;
-                return Ok(held);
+            if named_tasks(&holds).len() == TASKS_NAMED {
+                held.more_tasks = true;
+                break;
             }
-            for doubt in self.doubts(&mut rows, &job, &hold)? {
-                if !held_so_far.doubts.contains(&doubt) {
-                    held_so_far.doubts.push(doubt);
-                }
-            }
-            if !self.note_and_undo(now, hold, &mut what_if, held_so_far)? {
-                held_so_far.stuck = true;
-                return Ok(held);
+            let is_undone = self.note_and_undo(now, &hold, &mut what_if, &mut held)?;
+            holds.push(hold);
+            if !is_undone {
+                held.stuck = true;
+                break;
             }
         }
+        if holds.is_empty() {
+            return Ok(None);
+        }
+        self.name_tasks(now, id, &holds, &mut held)?;
+        Ok(Some(held))
     }
 
     /// Notes a reason, and changes the copy as an operator could change the queue. False if no
@@ -195,19 +192,11 @@ impl Queue {
     fn note_and_undo(
         &mut self,
         now: Timestamp,
-        hold: Hold,
+        hold: &Hold,
         what_if: &mut WhatIf,
         held: &mut Held,
     ) -> Result<bool, Error> {
-        let mut undone = false;
-        if let Some(id) = hold.earlier_task {
-            let finished = what_if.finish(id);
-            let is_elsewhere = held.doubts.contains(&Doubt::TaskElsewhere { task: id });
-            if !is_elsewhere && !held.tasks.iter().any(|ahead| ahead.task.id == id) {
-                held.tasks.extend(self.ahead(now, id)?);
-            }
-            undone |= finished;
-        }
+        let mut undone = hold.earlier_task.is_some_and(|id| what_if.finish(id));
         if let Some(repo) = hold.freeze.and_then(|freeze| what_if.unfreeze(freeze)) {
             // Neither the empty repo nor a repo that is not text can be named to `unfreeze`.
             let freeze = self
@@ -225,24 +214,69 @@ impl Queue {
                 });
             }
         }
-        if let Some(rule) = hold.rule.filter(|rule| !held.rules.contains(rule)) {
-            held.rules.push(rule);
+        if let Some(rule) = hold.rule.as_ref().filter(|rule| !held.rules.contains(rule)) {
+            held.rules.push(rule.clone());
         }
         Ok(undone)
     }
 
-    fn ahead(&mut self, now: Timestamp, id: i64) -> Result<Option<Ahead>, Error> {
-        let Some(task) = self.store.task(id)? else {
-            return Ok(None);
+    /// Adds the tasks that the holds name, and what is wrong with the rows that they name. All tasks
+    /// are read together.
+    fn name_tasks(
+        &mut self,
+        now: Timestamp,
+        id: i64,
+        holds: &[Hold],
+        held: &mut Held,
+    ) -> Result<(), Error> {
+        let named = named_tasks(holds);
+        let mut found = match named.as_slice() {
+            [] => BTreeMap::new(),
+            named => self.store.tasks_at_work(now, named)?,
         };
+        let row = self.store.job(id)?;
+        let job = HeldJob {
+            repo: row.as_ref().and_then(|row| row.repo.as_deref()),
+            task: row.as_ref().and_then(|row| row.task_id),
+        };
+        let tasks = named
+            .iter()
+            .map(|id| (*id, found.get(id).map(|(task, _)| task)));
+        let mut rows = NamedRows::of_tasks(tasks);
+        for hold in holds {
+            for doubt in self.doubts(&mut rows, &job, hold)? {
+                if !held.doubts.contains(&doubt) {
+                    held.doubts.push(doubt);
+                }
+            }
+        }
+        let pipeline = self.store.pipeline()?;
         let finished = self.gate.finished_stages();
-        let stage = task.stage.as_deref();
-        let looks_like = stage.and_then(|stage| near_finished(stage, &finished));
-        Ok(Some(Ahead {
-            looks_like: looks_like.map(Into::into),
-            in_pipeline: InPipeline::of(self.store.pipeline()?.as_ref(), stage),
-            work: self.store.task_work(now, id)?,
-            task,
-        }))
+        for id in named {
+            let is_elsewhere = held.doubts.contains(&Doubt::TaskElsewhere { task: id });
+            let Some((task, work)) = found.remove(&id).filter(|_| !is_elsewhere) else {
+                continue;
+            };
+            let stage = task.stage.as_deref();
+            let looks_like = stage.and_then(|stage| near_finished(stage, &finished));
+            held.tasks.push(Ahead {
+                looks_like: looks_like.map(Into::into),
+                in_pipeline: InPipeline::of(pipeline.as_ref(), stage),
+                work,
+                task,
+            });
+        }
+        Ok(())
     }
+}
+
+/// The tasks that holds name, each once, in the order of the holds.
+fn named_tasks(holds: &[Hold]) -> Vec<i64> {
+    let mut named = Vec::new();
+    for id in holds.iter().filter_map(|hold| hold.earlier_task) {
+        if !named.contains(&id) {
+            named.push(id);
+        }
+    }
+    named
 }

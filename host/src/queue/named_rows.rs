@@ -13,7 +13,7 @@ use super::state::State;
 use super::{Error, Queue};
 use crate::error::with_causes;
 use crate::model::{Hold, Verdict};
-use crate::store::FreezeOf;
+use crate::store::{FreezeOf, TaskRow};
 
 /// How many rows are looked at for one answer.
 const LOOKS: usize = 2_000;
@@ -86,6 +86,18 @@ pub(super) struct HeldJob<'a> {
 pub(super) struct NamedRows {
     tasks: BTreeMap<i64, Option<Option<String>>>,
     freezes: BTreeMap<i64, Option<FreezeOf>>,
+}
+
+impl NamedRows {
+    /// These tasks were looked at before. None for a task that does not exist.
+    pub fn of_tasks<'a>(tasks: impl Iterator<Item = (i64, Option<&'a TaskRow>)>) -> NamedRows {
+        NamedRows {
+            tasks: tasks
+                .map(|(id, task)| (id, task.map(|task| task.repo.clone())))
+                .collect(),
+            ..NamedRows::default()
+        }
+    }
 }
 
 impl Queue {

@@ -4,9 +4,14 @@
 //! reference's fixed rule: a task is unfinished while its stage is not `done`. Leaves to the caller
 //! whose jobs are in the waiting lines, and to the policy what is held.
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
 use super::branches::{BRANCH, TaskBranch, branch_at};
 use super::known::each_in;
 use super::waiting::{IS_ITS_ROW, QueuedSince, repos};
+use super::work::{TaskWork, work_of};
 use crate::clause::Agents;
 use crate::store::engine::{Row, ToValue, Tx, values};
 use crate::store::indexes::UNFINISHED;
@@ -129,6 +134,30 @@ impl Store {
     pub fn task(&mut self, id: i64) -> Result<Option<TaskRow>, Error> {
         let sql = format!("SELECT {TASK} FROM tasks WHERE id = $1");
         self.one(&sql, id, task_at)
+    }
+
+    /// Each of these tasks that exists, by its id, with its work: in a constant number of statements.
+    pub fn tasks_at_work(
+        &mut self,
+        now: Timestamp,
+        ids: &[i64],
+    ) -> Result<BTreeMap<i64, (TaskRow, TaskWork)>, Error> {
+        let given = serde_json::Value::from(ids).to_string();
+        self.read(|tx| {
+            let (texts, then) = (tx.texts_of("$1"), tx.then_join());
+            let sql = format!(
+                "WITH texts (id) AS ({texts}),
+                    given (task) AS (SELECT CAST(id AS BIGINT) FROM texts)
+                 SELECT {TASK} FROM given {then} tasks ON tasks.id = given.task"
+            );
+            let tasks = tx.rows(&sql, values![given], task_at)?;
+            let mut work = work_of(tx, now, ids)?;
+            let with_work = |task: TaskRow| {
+                let work = work.remove(&task.id).unwrap_or_default();
+                (task.id, (task, work))
+            };
+            Ok(tasks.into_iter().map(with_work).collect())
+        })
     }
 
     /// A job, if there is one with this id.
