@@ -121,6 +121,34 @@ fn the_others_have_their_verdicts_and_the_repo_its_error() {
 }
 
 #[test]
+fn a_task_is_shown_with_the_failure_where_the_policy_does_not_say_what_it_waits_for() {
+    let clause = "AND (jobs.agent <> 'analyst' OR jobs.repo IS NOT NULL)";
+    let gate = with_tasks(&trapping(clause), &["a", "prod"]);
+    let people = gate.run(&["task", "show", "2"]).succeeds().stdout;
+    let line = "  what it waits for is not known: the policy failed: `decide` trapped";
+    assert!(people.contains(line), "{people}");
+    let other = gate.run(&["task", "show", "1"]).succeeds().stdout;
+    assert!(!other.contains("is not known"), "{other}");
+    let service = Service::on(gate);
+    let shown = |task: i64| service.get(&format!("/v1/tasks/{task}")).is(200).json();
+    let (good, failed) = (shown(1), shown(2));
+    assert_eq!(good["waiting"]["standing"], "claimable", "{good}");
+    assert_eq!(good["waiting_error"], Value::Null);
+    assert_eq!(failed["waiting"], Value::Null);
+    let error = failed["waiting_error"].as_str().unwrap();
+    assert!(
+        error.starts_with("the policy failed: `decide` trapped"),
+        "{error}"
+    );
+    assert_eq!(failed["jobs"][0]["status"], "queued");
+    service.get("/tasks/2").is(200);
+    // A database that fails is no failure of the policy.
+    let rename = "ALTER TABLE serial_gate_output RENAME TO elsewhere";
+    service.gate.program().run(rename);
+    service.get("/v1/tasks/1").is(503);
+}
+
+#[test]
 fn where_other_repos_have_a_say_no_part_of_the_queue_is_decided_without_the_rest() {
     let clause =
         "AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.id = jobs.task_id AND t.gate_label = 'x')";

@@ -78,6 +78,12 @@ impl TaskShow {
         if let Some(waiting) = &whole.waiting {
             explain::describe_waiting(waiting, shared, &mut report);
         }
+        if let Some(problem) = &whole.not_explained {
+            report.line(format!(
+                "  what it waits for is not known: {}",
+                shown(problem)
+            ));
+        }
         for entry in &whole.audit {
             report.line(format!("  {}", audit_line(entry)));
         }

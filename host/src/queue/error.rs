@@ -152,6 +152,11 @@ impl Error {
         }
     }
 
+    /// Whether the database failed, and not the policy or its clause.
+    pub(super) fn is_of_the_database(&self) -> bool {
+        matches!(self, Error::Gate(error) if error.is_of_the_database())
+    }
+
     /// Whether other programs write what the request needs, and it may succeed when they are done.
     pub fn is_busy(&self) -> bool {
         let Error::Gate(gate::Error::Store(error)) = self else {

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::explanation::{Explanation, ExplanationDocument};
 use super::{Error, Queue};
+use crate::error::with_causes;
 use crate::store::{
     self, AuditEntry, JobFilter, ListedJob, ListedTask, PageOf, TaskBranch, TaskOutcome,
 };
@@ -29,6 +30,8 @@ pub struct WholeTask {
     pub more_jobs: bool,
     /// Its first queued job, and why that waits; none if no job of it is queued.
     pub waiting: Option<Explanation>,
+    /// Why the policy does not say what that job waits for; none if it does, or no job is queued.
+    pub not_explained: Option<String>,
     /// What operators did to it and to these jobs, the newest first.
     pub audit: Vec<AuditEntry>,
 }
@@ -48,6 +51,8 @@ pub struct TaskDocument {
     more_jobs: bool,
     /// Its first queued job and why that waits, as `explain` has it; null if no job of it is queued
     waiting: Option<ExplanationDocument>,
+    /// Why there is no `waiting` although a job of it is queued: the policy failed; null otherwise
+    waiting_error: Option<String>,
     /// What operators did to it and to these jobs, the newest first
     audit: Vec<AuditEntry>,
 }
@@ -62,13 +67,15 @@ impl WholeTask {
             jobs: self.jobs.clone(),
             more_jobs: self.more_jobs,
             waiting: self.waiting.as_ref().map(Explanation::to_document),
+            waiting_error: self.not_explained.clone(),
             audit: self.audit.clone(),
         }
     }
 }
 
 impl Queue {
-    /// A task and all that belongs to it. Fails when there is no such task.
+    /// A task and all that belongs to it. Fails when there is no such task, not when the policy
+    /// fails.
     pub fn whole_task(&mut self, now: Timestamp, id: i64) -> Result<WholeTask, Error> {
         let task = self.store.listed_task(id)?;
         let task = task.ok_or(store::Error::NoTask { id })?;
@@ -82,9 +89,12 @@ impl Queue {
         };
         let jobs = self.store.jobs(now, filter, page)?;
         let numbers: Vec<i64> = jobs.rows.iter().map(|job| job.id).collect();
-        let waiting = match self.store.first_queued_job(id)? {
-            Some(job) => Some(self.explain(now, job)?),
-            None => None,
+        let queued = self.store.first_queued_job(id)?;
+        let (waiting, not_explained) = match queued.map(|job| self.explain(now, job)) {
+            None => (None, None),
+            Some(Ok(explanation)) => (Some(explanation), None),
+            Some(Err(error)) if error.is_of_the_database() => return Err(error),
+            Some(Err(error)) => (None, Some(with_causes(&error))),
         };
         Ok(WholeTask {
             outcome: self.outcome(id)?,
@@ -92,6 +102,7 @@ impl Queue {
             more_jobs: jobs.next.is_some(),
             jobs: jobs.rows,
             waiting,
+            not_explained,
             audit: self.store.audit_of_task(id, &numbers, SHOWN)?,
             task,
         })
