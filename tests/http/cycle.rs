@@ -262,3 +262,32 @@ fn a_body_that_is_none_is_refused_with_its_place() {
         .send();
     form.is(415).detail();
 }
+
+#[test]
+fn a_requeue_for_an_earlier_attempt_leaves_the_job_to_its_worker() {
+    let service = Service::start();
+    service.post("/v1/tasks", &json!({"repo": "alpha"})).is(201);
+    let claim = || service.post("/v1/claim", &json!({"worker": "one"}));
+    let requeue = |attempt: i64| {
+        let body = json!({"reason": "its machine is gone", "attempt": attempt});
+        service.post("/v1/jobs/1/requeue", &body)
+    };
+    claim().is(200);
+    requeue(1).is(200);
+    let second = claim().is(200).json();
+    for (attempt, said) in [(1, "not 1"), (3, "not 3")] {
+        let stale = requeue(attempt).is(409).detail();
+        let words =
+            format!("job 1 is at attempt 2 and {said}, and nothing was changed: look at it again");
+        assert_eq!(stale, words);
+    }
+    let token = json!({"token": second["token"]});
+    service.post("/v1/jobs/1/heartbeat", &token).is(200);
+    let body = json!({"attempt": null});
+    service.post("/v1/jobs/1/requeue", &body).is(200);
+    // It waits: nobody has claimed it since.
+    let queued = requeue(2).is(409).detail();
+    assert!(queued.starts_with("job 1 is `queued`"), "{queued}");
+    claim().is(200);
+    requeue(3).is(200);
+}

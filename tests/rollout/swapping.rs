@@ -118,7 +118,9 @@ fn claim_and_decide(
                 why: "for the next claim",
             };
             let finished = host.finished_stages().unwrap();
-            host.store_mut().requeue(back, job.id, &finished).unwrap();
+            host.store_mut()
+                .requeue(back, job.id, None, &finished)
+                .unwrap();
         }
         for decision in host.decide(Timestamp::now(), None).unwrap() {
             let lets_through = lets_through[&host.generation().unwrap()];

@@ -100,7 +100,7 @@ impl Claims {
         let finished = self.queue.finished_stages().unwrap();
         let actor = self.actor();
         let store = self.queue.store_mut();
-        assert!(store.requeue(actor, 1, &finished).unwrap());
+        assert!(store.requeue(actor, 1, None, &finished).unwrap());
     }
 
     fn end_task(&mut self, force: bool) {

@@ -409,7 +409,7 @@ fn check_steps(gate: &Gate, steps: &[Step]) {
                 }
             }
             Step::Requeue => {
-                let again = queue.store_mut().requeue(actor(now), 1, &finished);
+                let again = queue.store_mut().requeue(actor(now), 1, None, &finished);
                 let may = ["running", "failed", "cancelled"].contains(&model.status);
                 assert_eq!(again.is_ok(), may, "{number}: {steps:?} {again:?}");
                 if may {

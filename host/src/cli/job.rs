@@ -173,7 +173,10 @@ impl Verb for Job {
             }
             Job::Requeue(Requeue { job, why }) => {
                 let finished = queue.finished_stages()?;
-                match queue.store_mut().requeue(why.actor(), job, &finished)? {
+                match queue
+                    .store_mut()
+                    .requeue(why.actor(), job, None, &finished)?
+                {
                     true => {
                         let line = format!("job {job} is queued again, at its old place");
                         (job, "queued", line)

@@ -107,6 +107,18 @@ pub enum Error {
         /// The state that this needs.
         needed: &'static str,
     },
+    /// A job was claimed again since the caller looked.
+    #[error(
+        "job {id} is at attempt {attempt} and not {seen}, and nothing was changed: look at it again"
+    )]
+    OtherAttempt {
+        /// The job.
+        id: i64,
+        /// The attempt that the caller knew of.
+        seen: i64,
+        /// Its latest attempt.
+        attempt: i64,
+    },
     /// A change was made, and was not there afterwards.
     #[error(
         "{what} did not stay: a trigger of this database changed or removed it, so \

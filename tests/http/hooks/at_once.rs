@@ -77,7 +77,7 @@ fn act(queue: &mut Queue, act: Act, claimed: &Claimed) {
             .put_off(actor, claim, minute, "no room", &finished)
             .err()
             .map(Into::into),
-        Act::Requeue => (queue.store_mut().requeue(actor, claim.job, &finished))
+        Act::Requeue => (queue.store_mut().requeue(actor, claim.job, None, &finished))
             .err()
             .map(Into::into),
         Act::Expire => (queue.store_mut().requeue_expired(now, minute, &finished))

@@ -313,7 +313,7 @@ impl Users {
                 let id = 1 + random.below(model.jobs.len());
                 let finished = queue.finished_stages().unwrap();
                 let job = id.try_into().unwrap();
-                let again = queue.store_mut().requeue(actor(now), job, &finished);
+                let again = queue.store_mut().requeue(actor(now), job, None, &finished);
                 assert_eq!(again.is_ok(), model.requeue(id), "{step}: {again:?}");
             }
         }

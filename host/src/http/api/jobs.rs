@@ -126,6 +126,9 @@ pub struct Requeue {
     #[serde(default)]
     #[schema(default = "")]
     pub reason: String,
+    /// The attempt that the caller saw: if there was another one since, nothing is changed
+    #[serde(default, deserialize_with = "maybe_whole")]
+    pub attempt: Option<i64>,
 }
 
 /// A job after a change.
@@ -322,12 +325,13 @@ pub async fn requeue(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(id): Path<i64>,
-    Json(Requeue { reason }): Json<Requeue>,
+    Json(Requeue { reason, attempt }): Json<Requeue>,
 ) -> Result<Json<Changed>, Problem> {
     let requeue = move |queue: &mut Queue| {
         let finished = queue.finished_stages()?;
         let actor = caller.actor(&reason);
-        Ok::<_, queue::Error>(queue.store_mut().requeue(actor, id, &finished)?)
+        let store = queue.store_mut();
+        Ok::<_, queue::Error>(store.requeue(actor, id, attempt, &finished)?)
     };
     let status = match app.writer.change(requeue).await?? {
         true => "queued",

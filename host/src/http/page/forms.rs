@@ -178,7 +178,7 @@ pub async fn requeue(
     let (state, who) = (State(app.clone()), Operator(caller));
     let requeue = Requeue {
         reason: policy::given(form.reason)?,
-        //ATT attempt: Some(form.attempt),
+        attempt: Some(form.attempt),
     };
     let done = jobs::requeue(state, who, Path(job), Json(requeue)).await;
     match (done, of.task_id) {

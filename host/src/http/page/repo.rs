@@ -4,6 +4,7 @@
 //! Owns its template. Leaves the answers to the queue, and the buttons' actions to `forms`.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use askama::Template;
 use axum::extract::State;
@@ -365,12 +366,15 @@ fn job_of(
     };
     let waits_for = match earlier {
         Some(id) => {
-            if !known.contains_key(&id) {
-                let task = queue.store().task(id)?;
-                let name = short(id, task.and_then(|task| task.work_item_id));
-                known.insert(id, Markup::link(&links::task(id), &name));
-            }
-            known.get(&id).cloned()
+            let task = match known.entry(id) {
+                Entry::Occupied(found) => found.into_mut(),
+                Entry::Vacant(new) => {
+                    let task = queue.store().task(id)?;
+                    let name = short(id, task.and_then(|task| task.work_item_id));
+                    new.insert(Markup::link(&links::task(id), &name))
+                }
+            };
+            Some(task.clone())
         }
         None => None,
     };

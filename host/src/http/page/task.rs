@@ -42,6 +42,8 @@ struct TaskPage {
     outcome: Option<&'static str>,
     branch: Option<Branch>,
     waiting: Option<Why>,
+    /// Why it is not known what it waits for.
+    not_explained: Option<Markup>,
     jobs: Vec<Job>,
     more_jobs: bool,
     life: Vec<Line>,
@@ -142,6 +144,9 @@ fn read(queue: &mut Queue, mut frame: Frame, id: i64) -> Result<TaskPage, Proble
         outcome: whole.outcome.map(TaskOutcome::name),
         branch: whole.branch.map(|branch| Branch::of(&branch, now)),
         waiting: whole.waiting.as_ref().map(why),
+        not_explained: whole
+            .not_explained
+            .map(|problem| sentence(&format!("it is not known what it waits for: {problem}"))),
         jobs,
         more_jobs: whole.more_jobs,
         life: lines(&life, now),

@@ -123,6 +123,7 @@ impl From<store::Error> for Problem {
             | E::TokenOfAnother { .. }
             | E::FrozenAgain { .. }
             | E::OtherFreeze { .. }
+            | E::OtherAttempt { .. }
             | E::NotClaimedHere { .. }
             | E::Ended { .. }
             | E::TaskIsFinished { .. }

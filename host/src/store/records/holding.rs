@@ -73,6 +73,7 @@ pub(crate) fn holding(
         status,
         token: given,
         outcome,
+        ..
     } = claim_row(tx, id)?;
     let is_running = status.as_deref() == Some("running");
     match (given, outcome) {
@@ -102,13 +103,15 @@ pub(crate) struct ClaimRow {
     pub status: Option<String>,
     pub token: Option<String>,
     pub outcome: Option<String>,
+    pub attempt: i64,
 }
 
 /// Reads it. A change also keeps others from changing it until its transaction ends.
 pub(crate) fn claim_row(tx: &dyn Tx, id: i64) -> Result<ClaimRow, Error> {
     let row = tx.row(
         &format!(
-            "SELECT status, gate_token, gate_outcome FROM jobs WHERE id = $1 {}",
+            "SELECT status, gate_token, gate_outcome, CAST(coalesce(gate_attempt, 0) AS BIGINT)
+             FROM jobs WHERE id = $1 {}",
             tx.locking()
         ),
         values![id],
@@ -117,6 +120,7 @@ pub(crate) fn claim_row(tx: &dyn Tx, id: i64) -> Result<ClaimRow, Error> {
                 status: row.shown(0)?,
                 token: row.shown(1)?,
                 outcome: row.shown(2)?,
+                attempt: row.get(3)?,
             })
         },
     );

@@ -63,19 +63,23 @@ impl Store {
 
     /// Puts a running, failed or cancelled job back to its old place in the queue for an operator,
     /// with a row in the audit. False if that ended its task, whose branch was merged, and with it
-    /// the job.
+    /// the job. `seen` is the attempt that the caller knows of: a later one belongs to a worker that
+    /// the caller has not seen.
     ///
     /// # Errors
     ///
-    /// When there is no such job, it is in none of these states, or its task is finished.
+    /// When there is no such job, it is in none of these states, its task is finished, or its
+    /// attempt is not the one that was seen.
     pub fn requeue(
         &mut self,
         actor: Actor<'_>,
         id: i64,
+        seen: Option<i64>,
         finished: &FinishedStages,
     ) -> Result<bool, Error> {
         self.write(|tx| {
             hold_task(tx, id)?;
+            seen.map_or(Ok(()), |seen| check_attempt(tx, id, seen))?;
             put_in_queue(tx, actor, id, finished)?;
             let has_ended = pulls::after_job(tx, actor.now, id, finished)?;
             Ok(!has_ended)
@@ -198,6 +202,14 @@ pub(crate) fn keep_alive(
         values![claim.job, sql_time(until), claim.token],
     )?;
     Ok(until)
+}
+
+/// Refuses a change of a job whose attempt is not the one that was seen.
+fn check_attempt(tx: &dyn Tx, id: i64, seen: i64) -> Result<(), Error> {
+    match claim_row(tx, id)?.attempt {
+        attempt if attempt == seen => Ok(()),
+        attempt => Err(Error::OtherAttempt { id, seen, attempt }),
+    }
 }
 
 /// Puts a job back to its old place in the queue, as [`Store::requeue`] does.
