@@ -249,7 +249,7 @@ fn each_way_in_which_an_attempt_ends_is_told_once() {
     let requeue = |life: &mut Life, at| {
         let store = life.queue.store_mut();
         let kim = actor(before(at), "kim", "again");
-        store.requeue(kim, 1, &finished, None).unwrap();
+        store.requeue(kim, 1, None, &finished).unwrap();
     };
     requeue(&mut life, 250);
     let claimed = life.claim(240);
