@@ -272,3 +272,17 @@ fn a_worker_that_names_an_agent_gets_its_jobs_only() {
     claim("developer").exits(3);
     assert_eq!(claim("analyst").succeeds().json()["id"], 1);
 }
+
+#[test]
+fn statistics_of_tables_with_few_rows_stop_no_claim() {
+    let gate = Gate::new();
+    gate.program().run(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 59000)
+            INSERT INTO tasks (repo, stage) SELECT 'repo-' || (i % 500), 'done' FROM n;
+         INSERT INTO repo_freeze (repo, reason) VALUES ('repo-1', 'down'), ('repo-2', 'down');",
+    );
+    gate.run(&["task", "add", "repo-3"]).succeeds();
+    gate.program().run("ANALYZE");
+    assert_eq!(claim(&gate)["id"], 1);
+    gate.run(&["queue"]).succeeds();
+}

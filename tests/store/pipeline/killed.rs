@@ -81,7 +81,7 @@ const SLEEPS: &str = "wait_event = 'PgSleep' AND strpos(query, current_schema())
 fn end_the_slow_one(program: &Program) {
     if let Program::Postgres(_) = program {
         let end = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity";
-        let ended: Vec<String> = program.all(&format!("{end} WHERE {SLEEPS}"));
+        let ended: Vec<String> = program.all(format!("{end} WHERE {SLEEPS}"));
         assert_eq!(ended, ["t"]);
     }
 }

@@ -22,7 +22,7 @@ use crate::http::transport::reader::Reader;
 pub struct Asked {
     /// How far back: `day` or `week`
     #[serde(default)]
-    #[param(default = "day")]
+    #[param(default = "day", pattern = "^(|day|week)$")]
     span: String,
 }
 

@@ -41,14 +41,16 @@ pub struct Asked {
     q: String,
     /// Only repos that are `frozen`, `failed`, `stuck`, `to_merge`, `waiting`, `running` or `idle`
     #[serde(default)]
+    #[param(pattern = "^(|frozen|failed|stuck|to_merge|waiting|running|idle)$")]
     standing: String,
     /// The order: `need` (what needs people first), `name`, `waiting` (most jobs first) or `oldest`
     #[serde(default)]
+    #[param(pattern = "^(|need|name|waiting|oldest)$")]
     sort: String,
     /// The page
     #[serde(default = "first_page", deserialize_with = "number")]
-    #[param(default = 1, minimum = 1)]
-    page: u32,
+    #[param(default = 1)]
+    page: i64,
 }
 
 #[derive(Template)]
@@ -128,7 +130,7 @@ fn read(
     queue: &mut Queue,
     frame: Frame,
     filter: &OverviewFilter,
-    page: u32,
+    page: i64,
     now: Timestamp,
 ) -> Result<OverviewPage, Problem> {
     let overview = &queue.overview(now)?;

@@ -17,10 +17,10 @@ pub struct Pager {
 
 impl Pager {
     /// The page with this number, from 1, of a list of so many rows.
-    pub fn of(all: usize, of_page: u32, page: u32, link: impl Fn(usize) -> String) -> Pager {
+    pub fn of(all: usize, of_page: u32, page: i64, link: impl Fn(usize) -> String) -> Pager {
         let of_page = usize::try_from(of_page).unwrap_or(usize::MAX).max(1);
         let last = all.div_ceil(of_page).max(1);
-        let page = usize::try_from(page).unwrap_or(usize::MAX).clamp(1, last);
+        let page = usize::try_from(page.max(1)).unwrap_or(usize::MAX).min(last);
         let start = (page - 1) * of_page;
         Pager {
             all,
@@ -55,7 +55,7 @@ impl Pager {
 mod tests {
     use super::Pager;
 
-    fn shown(all: usize, page: u32) -> (usize, usize, Option<String>, Option<String>) {
+    fn shown(all: usize, page: i64) -> (usize, usize, Option<String>, Option<String>) {
         let pager = Pager::of(all, 50, page, |page| page.to_string());
         let rows: Vec<usize> = (0..all).collect();
         assert_eq!(
@@ -67,14 +67,14 @@ mod tests {
 
     #[test]
     fn each_row_is_on_one_page_and_a_late_page_is_the_last_one() {
-        let link = |page: u32| Some(page.to_string());
+        let link = |page: i64| Some(page.to_string());
         assert_eq!(shown(50, 1), (1, 50, None, None));
         assert_eq!(shown(51, 1), (1, 50, None, link(2)));
         assert_eq!(shown(51, 2), (51, 51, link(1), None));
         assert_eq!(shown(120, 2), (51, 100, link(1), link(3)));
-        for page in [0, 9, u32::MAX] {
+        for page in [i64::MIN, 0, 9, i64::MAX] {
             let (first, last, _, _) = shown(120, page);
-            assert_eq!((first, last), if page == 0 { (1, 50) } else { (101, 120) });
+            assert_eq!((first, last), if page <= 0 { (1, 50) } else { (101, 120) });
         }
         assert_eq!(shown(0, 1), (1, 0, None, None));
     }

@@ -53,18 +53,18 @@ pub struct Asked {
     name: String,
     /// The page of its waiting line
     #[serde(default = "first_page", deserialize_with = "number")]
-    #[param(default = 1, minimum = 1)]
-    page: u32,
+    #[param(default = 1)]
+    page: i64,
     /// How far back its pictures go: `day` or `week`
     #[serde(default)]
-    #[param(default = "day")]
+    #[param(default = "day", pattern = "^(|day|week)$")]
     span: String,
 }
 
 /// What of a repo is shown.
 pub struct Part {
     name: String,
-    page: u32,
+    page: i64,
     span: Span,
 }
 
@@ -102,7 +102,7 @@ impl Part {
     }
 }
 
-pub fn first_page() -> u32 {
+pub fn first_page() -> i64 {
     1
 }
 

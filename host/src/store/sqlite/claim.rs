@@ -16,7 +16,7 @@ use super::engine::Sqlite;
 use super::error::{at, code};
 use super::head_statements::own_statements;
 use super::heads::{First, Heads, Look, look, mark_claimed};
-use super::plans::plan;
+use super::plans::{plan, plan_without_statistics};
 use super::sandbox::Sandbox;
 use super::search::{Search, first_beyond, first_queued, statements};
 use super::transaction::Transaction;
@@ -55,8 +55,20 @@ impl Sqlite {
         // The queue itself is read in order. The renderer gives each sub-select's table an alias
         // that begins with `g`.
         let scan = |step: &String| step.starts_with("SCAN g");
-        match self.claim_plans(clause)?.into_iter().flatten().find(scan) {
-            Some(plan) => Err(Error::Scan { plan }),
+        let scanned = self.claim_plans(clause)?.into_iter().flatten().find(scan);
+        let Some(plan) = scanned else {
+            return Ok(());
+        };
+        // It may be cheaper than an index, for the few rows that the table had when statistics were
+        // made of it.
+        let without = self.within_budget(|connection, sandbox| {
+            sandbox.open_for_own_statements(|| {
+                let steps = plan_without_statistics(connection, &first_queued(clause))?;
+                Ok(steps.into_iter().find(scan))
+            })
+        });
+        match without? {
+            Some(_) => Err(Error::Scan { plan }),
             None => Ok(()),
         }
     }
