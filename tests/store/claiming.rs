@@ -285,4 +285,18 @@ fn statistics_of_tables_with_few_rows_stop_no_claim() {
     gate.program().run("ANALYZE");
     assert_eq!(claim(&gate)["id"], 1);
     gate.run(&["queue"]).succeeds();
+    // The same of few tasks, and of the other rules.
+    gate.program().run(
+        "DELETE FROM tasks WHERE id > 2 AND id < 59001;
+         INSERT INTO jobs (repo, agent, status) SELECT repo, 'developer', 'done' FROM jobs",
+    );
+    gate.run(&["task", "add", "repo-4"]).succeeds();
+    gate.program().run("ANALYZE");
+    for policy in ["hotfix-lane", "wip-limit"] {
+        let policy = format!("builtin:{policy}");
+        gate.run(&["policy", "swap", &policy, "--reason", "r"])
+            .succeeds();
+        gate.run(&["queue"]).succeeds();
+    }
+    assert_eq!(claim(&gate)["task_id"], 59_002);
 }

@@ -16,7 +16,7 @@ use super::engine::Sqlite;
 use super::error::{at, code};
 use super::head_statements::own_statements;
 use super::heads::{First, Heads, Look, look, mark_claimed};
-use super::plans::{plan, plan_without_statistics};
+use super::plans::{plan, steps_without_statistics};
 use super::sandbox::Sandbox;
 use super::search::{Search, first_beyond, first_queued, statements};
 use super::transaction::Transaction;
@@ -61,15 +61,15 @@ impl Sqlite {
         };
         // It may be cheaper than an index, for the few rows that the table had when statistics were
         // made of it.
+        let mut queries = statements(clause).to_vec();
+        queries.push(first_queued(clause));
         let without = self.within_budget(|connection, sandbox| {
-            sandbox.open_for_own_statements(|| {
-                let steps = plan_without_statistics(connection, &first_queued(clause))?;
-                Ok(steps.into_iter().find(scan))
-            })
+            Ok(sandbox
+                .open_for_own_statements(|| steps_without_statistics(connection, &queries))?)
         });
-        match without? {
-            Some(_) => Err(Error::Scan { plan }),
-            None => Ok(()),
+        match without?.iter().any(scan) {
+            true => Err(Error::Scan { plan }),
+            false => Ok(()),
         }
     }
 

@@ -16,11 +16,11 @@ pub(crate) fn plan(connection: &Connection, query: &str) -> rusqlite::Result<Vec
     Ok(steps)
 }
 
-/// The same as it is without statistics, over tables without rows. With them, SQLite reads all of a
-/// table that had few rows when they were made, though an index would do.
-pub(crate) fn plan_without_statistics(
+/// The steps of the plans as they are without statistics, over tables without rows. With them,
+/// SQLite reads all of a table that had few rows when they were made, though an index would do.
+pub(crate) fn steps_without_statistics(
     connection: &Connection,
-    query: &str,
+    queries: &[String],
 ) -> rusqlite::Result<Vec<String>> {
     let empty = Connection::open_in_memory()?;
     // Tables before their indexes.
@@ -33,5 +33,9 @@ pub(crate) fn plan_without_statistics(
         // One statement: the text of a schema may be hostile.
         empty.execute(&row.get::<_, String>(0)?, [])?;
     }
-    plan(&empty, query)
+    let mut steps = Vec::new();
+    for query in queries {
+        steps.extend(plan(&empty, query)?);
+    }
+    Ok(steps)
 }
