@@ -52,6 +52,10 @@ pub struct Totals {
     pub running: usize,
     /// How many jobs are tried again later.
     pub put_off: usize,
+    /// How many jobs have workers that let the lease run out.
+    pub lapsed: usize,
+    /// How many jobs another program has.
+    pub foreign: usize,
     /// How many jobs are queued.
     pub waiting: usize,
 }
@@ -319,6 +323,8 @@ impl Totals {
         self.failed += jobs.failed;
         self.running += jobs.running;
         self.put_off += jobs.put_off;
+        self.lapsed += jobs.lapsed;
+        self.foreign += jobs.foreign;
         self.waiting += waiting;
     }
 }

@@ -107,7 +107,7 @@ impl Queue {
         repos: &[String],
     ) -> Result<BTreeMap<String, Vec<JobWork>>, Error> {
         let mut found = BTreeMap::<String, Vec<JobWork>>::new();
-        for job in self.store.open_work(now, finished)?.jobs {
+        for job in self.store.open_jobs(now, finished)? {
             let needs_people = matches!(
                 job.state,
                 WorkState::Failed | WorkState::Lapsed | WorkState::Foreign

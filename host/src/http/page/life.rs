@@ -3,15 +3,12 @@
 //! Owns the words. Leaves which steps there are to the queue.
 
 use jiff::Timestamp;
-use serial_gate::printable::as_it_is;
 use serial_gate::queue::{Because, Step, Timeline, What};
 use serial_gate::store::{AttemptEnd, PullState, TaskOutcome};
 use serial_gate::worker::branch::is_link;
 
-use super::links;
 use super::markup::Markup;
-use super::repo::short;
-use super::work::clause;
+use super::work::{clause, task_link};
 use crate::http::api::age::{age_of, in_words};
 
 /// A step.
@@ -141,9 +138,8 @@ fn reason(because: &Because) -> Markup {
             work_item,
             until,
         } => {
-            let name = short(*task, work_item.clone());
             let until = format!("was unfinished until {}", utc(*until));
-            Markup::link(&links::task(*task), &name).then(&until)
+            task_link(*task, work_item.as_deref()).then(&until)
         }
         Because::Frozen {
             freeze,
@@ -155,9 +151,7 @@ fn reason(because: &Because) -> Markup {
                 None => "now".into(),
                 Some(until) => utc(*until),
             };
-            let reason = reason
-                .as_ref()
-                .map(|reason| format!(": {}", as_it_is(reason)));
+            let reason = reason.as_ref().map(|reason| format!(": {reason}"));
             clause(&format!(
                 "the repo was frozen from {} to {until} (freeze {freeze}){}",
                 utc(*from),

@@ -2,7 +2,7 @@
 //!
 //! Owns their escaping. Leaves what is not seen to `visible`, which goes over the whole page.
 //! Callers rely on this: no text of the database becomes markup. A time is exact without scripts;
-//! the script makes it local, and lets ages grow (dashboard.js knows these two classes).
+//! the script makes it local, and lets ages grow (dashboard.js knows the three classes).
 
 use std::fmt;
 
@@ -93,11 +93,9 @@ impl Markup {
         match age_of(Some(moment), now) {
             None => Markup::at(moment),
             Some(age) => {
-                let (utc, exact) = (machine(&sql_time(moment)), sql_time(moment));
-                let age = in_words(age);
-                Markup(format!(
-                    "<time class=\"age\" datetime=\"{utc}\" title=\"{exact} UTC\">{age} ago</time>"
-                ))
+                let (exact, age) = (sql_time(moment), in_words(age));
+                let title = format!(" title=\"{exact} UTC\"");
+                Markup(element("age", &exact, &title, &format!("{age} ago")))
             }
         }
     }
@@ -107,10 +105,8 @@ impl Markup {
         let since = moment(since)?;
         let age = in_words(age_of(Some(since), now)?);
         let exact = sql_time(since);
-        let utc = machine(&exact);
-        Some(Markup(format!(
-            "<time class=\"long\" datetime=\"{utc}\" title=\"since {exact} UTC\">{age}</time>"
-        )))
+        let title = format!(" title=\"since {exact} UTC\"");
+        Some(Markup(element("long", &exact, &title, &age)))
     }
 
     /// The same for a time of the database.
@@ -147,13 +143,13 @@ pub fn moment(text: &str) -> Option<Timestamp> {
 }
 
 fn clock(time: &str) -> String {
-    let utc = machine(time);
-    format!("<time class=\"clock\" datetime=\"{utc}\">{time} UTC</time>")
+    element("clock", time, "", &format!("{time} UTC"))
 }
 
-/// A time of the gate's as HTML has it.
-fn machine(time: &str) -> String {
-    format!("{}Z", time.replacen(' ', "T", 1))
+/// The element of a time of the gate's.
+fn element(class: &str, time: &str, title: &str, text: &str) -> String {
+    let machine = time.replacen(' ', "T", 1);
+    format!("<time class=\"{class}\" datetime=\"{machine}Z\"{title}>{text}</time>")
 }
 
 fn escape(text: &str, html: &mut String) {

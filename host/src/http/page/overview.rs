@@ -10,19 +10,18 @@ use axum::response::Response;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serial_gate::queue::{
-    JobCounts, Overview, OverviewFilter, Queue, RepoDetails, RepoRow, RepoStanding, Sort, TaskName,
+    Overview, OverviewFilter, Queue, RepoDetails, RepoRow, RepoStanding, Sort, TaskName, Totals,
     WithoutRepo,
 };
 use serial_gate::store::WorkState;
 use utoipa::IntoParams;
 
-use super::links::{self, with_parameters};
+use super::links::with_parameters;
 use super::markup::Markup;
-use super::pager::Pager;
-use super::repo::{first_page, short};
+use super::pager::{Pager, first_page};
 use super::row::Row;
 use super::visitor::{Frame, Place, Visitor};
-use super::work::{contradictions, sentence};
+use super::work::{contradictions, sentence, task_link};
 use crate::http::app::App;
 use crate::http::transport::extract::Query;
 use crate::http::transport::fields::number;
@@ -164,7 +163,7 @@ fn read(
         frame,
         notes,
         totals: totals(overview, filter),
-        jobs: jobs(overview),
+        jobs: jobs(&overview.totals),
         text: filter.text.clone().unwrap_or_default(),
         standings: standings(filter.standing),
         orders: orders(filter.sort),
@@ -265,10 +264,15 @@ pub fn label(standing: RepoStanding) -> &'static str {
 }
 
 /// The sums of all jobs, in words.
-fn jobs(overview: &Overview) -> String {
-    let of_repos = overview.repos.iter().map(|row| (&row.jobs, row.waiting));
-    let without_repo = (&overview.without_repo.jobs, overview.without_repo.waiting);
-    let words = counts(of_repos.chain([without_repo]));
+fn jobs(totals: &Totals) -> String {
+    let words = counts([
+        totals.running,
+        totals.waiting,
+        totals.put_off,
+        totals.failed,
+        totals.lapsed,
+        totals.foreign,
+    ]);
     match words.is_empty() {
         true => "no job runs or waits".into(),
         false => format!("jobs: {words}"),
@@ -276,38 +280,38 @@ fn jobs(overview: &Overview) -> String {
 }
 
 /// The jobs without a repo, which have no row.
-fn without_repo(jobs: &WithoutRepo) -> Option<String> {
-    let words = counts([(&jobs.jobs, jobs.waiting)]);
+fn without_repo(WithoutRepo { jobs, waiting }: &WithoutRepo) -> Option<String> {
+    let words = counts([
+        jobs.running,
+        *waiting,
+        jobs.put_off,
+        jobs.failed,
+        jobs.lapsed,
+        jobs.foreign,
+    ]);
     (!words.is_empty()).then(|| {
         format!("jobs without a repo: {words}; `serial-gate queue` names those that need people")
     })
 }
 
-fn counts<'a>(of: impl IntoIterator<Item = (&'a JobCounts, usize)>) -> String {
-    let mut sums = [
-        (0, "running"),
-        (0, "queued"),
-        (0, "tried again later"),
-        (0, "failed"),
-        (0, "without a heartbeat"),
-        (0, "of another program"),
-    ];
-    for (jobs, waiting) in of {
-        let counts = [
-            jobs.running,
-            waiting,
-            jobs.put_off,
-            jobs.failed,
-            jobs.lapsed,
-            jobs.foreign,
-        ];
-        for ((sum, _), count) in sums.iter_mut().zip(counts) {
-            *sum += count;
-        }
-    }
-    let there_are = sums.into_iter().filter(|(sum, _)| *sum > 0);
+/// What each count of [`counts`] is of.
+const COUNTED: [&str; 6] = [
+    "running",
+    "queued",
+    "tried again later",
+    "failed",
+    "without a heartbeat",
+    "of another program",
+];
+
+/// The counts that are not zero, in words.
+fn counts(counts: [usize; 6]) -> String {
+    let there_are = counts
+        .into_iter()
+        .zip(COUNTED)
+        .filter(|(count, _)| *count > 0);
     let words: Vec<String> = there_are
-        .map(|(sum, what)| format!("{sum} {what}"))
+        .map(|(count, what)| format!("{count} {what}"))
         .collect();
     words.join(", ")
 }
@@ -317,12 +321,12 @@ fn task_of(queue: &mut Queue, text: &str) -> Result<Option<Markup>, Problem> {
     let Ok(name) = text.parse::<TaskName>() else {
         return Ok(None);
     };
-    // An unknown name, or one that several tasks have, is no answer to a search.
+    // A search that names no task, or several, shows none.
     let Ok(id) = queue.task_named(&name) else {
         return Ok(None);
     };
     let task = queue.store().task(id)?;
-    Ok(task.map(|task| Markup::link(&links::task(id), &short(id, task.work_item_id))))
+    Ok(task.map(|task| task_link(id, task.work_item_id.as_deref())))
 }
 
 /// What the active task does, in a few words.

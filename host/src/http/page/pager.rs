@@ -3,6 +3,11 @@
 //! Owns which rows a page has. Callers rely on this: a page after the last one is the last one,
 //! because lists become shorter while people look at them.
 
+/// The page of an address that names none.
+pub fn first_page() -> i64 {
+    1
+}
+
 /// Which part of a list is shown, and the links to the others.
 pub struct Pager {
     /// How many rows the whole list has.

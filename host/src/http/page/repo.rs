@@ -24,12 +24,12 @@ use super::activity::span_of;
 use super::branch::Branch;
 use super::links;
 use super::markup::Markup;
-use super::pager::Pager;
+use super::pager::{Pager, first_page};
 use super::past::{Past, past_of};
 use super::pictures::{Charts, Lanes};
 use super::visible::field_value;
 use super::visitor::{Frame, Place, Visitor};
-use super::work::{Line, end_of, lines, sentence};
+use super::work::{Line, end_of, lines, sentence, task_link};
 use crate::http::app::App;
 use crate::http::transport::extract::Query;
 use crate::http::transport::fields::number;
@@ -100,10 +100,6 @@ impl Part {
         }
         links::with_parameters("/repo", parameters)
     }
-}
-
-pub fn first_page() -> i64 {
-    1
 }
 
 #[derive(Template)]
@@ -248,7 +244,7 @@ fn read(reader: &mut Reader, frame: Frame, part: Part) -> Result<RepoPage, Probl
         };
         let active = match &found.active_task {
             Some(active) => queue.store().task(active.task.id)?.map(|task| Active {
-                link: Markup::link(&links::task(task.id), &short(task.id, task.work_item_id)),
+                link: task_link(task.id, task.work_item_id.as_deref()),
                 id: task.id,
                 stage: active.task.stage.clone().unwrap_or_default(),
                 since: task.since.and_then(|since| Markup::so_long(&since, now)),
@@ -281,7 +277,7 @@ fn read(reader: &mut Reader, frame: Frame, part: Part) -> Result<RepoPage, Probl
         };
         let tasks = queue.store().tasks(filter, newest)?.rows.into_iter();
         let tasks = tasks.map(|task| Task {
-            link: Markup::link(&links::task(task.id), &short(task.id, task.work_item_id)),
+            link: task_link(task.id, task.work_item_id.as_deref()),
             stage: task.stage.unwrap_or_default(),
             since: task.since.and_then(|since| Markup::so_long(&since, now)),
         });
@@ -306,11 +302,6 @@ fn read(reader: &mut Reader, frame: Frame, part: Part) -> Result<RepoPage, Probl
             name: part.name,
         })
     })
-}
-
-/// A task's work item, else its number.
-pub fn short(id: i64, work_item: Option<String>) -> String {
-    work_item.unwrap_or_else(|| format!("task {id}"))
 }
 
 fn freeze_of(
@@ -370,8 +361,8 @@ fn job_of(
                 Entry::Occupied(found) => found.into_mut(),
                 Entry::Vacant(new) => {
                     let task = queue.store().task(id)?;
-                    let name = short(id, task.and_then(|task| task.work_item_id));
-                    new.insert(Markup::link(&links::task(id), &name))
+                    let name = task.and_then(|task| task.work_item_id);
+                    new.insert(task_link(id, name.as_deref()))
                 }
             };
             Some(task.clone())
@@ -382,7 +373,7 @@ fn job_of(
         id: job.job_id,
         task: job
             .task_id
-            .map(|id| Markup::link(&links::task(id), &short(id, job.work_item_id.clone()))),
+            .map(|id| task_link(id, job.work_item_id.as_deref())),
         waits_for,
         reason: Some(reason)
             .filter(|reason| !reason.is_empty())

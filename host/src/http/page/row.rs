@@ -9,9 +9,8 @@ use super::branch::Branch;
 use super::links;
 use super::markup::Markup;
 use super::overview::{label, state_words};
-use super::repo::short;
 use super::visible::field_value;
-use super::work::{Line, clause, line, sentence};
+use super::work::{Line, clause, line, sentence, short, task_link};
 
 /// A row.
 pub struct Row {
@@ -54,6 +53,7 @@ pub struct Next {
 impl Row {
     /// `effect` says what a freeze does not hold.
     pub fn of(row: &RepoRow, details: &RepoDetails, effect: Option<String>, now: Timestamp) -> Row {
+        let repo = field_value(&row.name);
         let active = details.active.as_ref();
         let jobs = active.and_then(|active| active.work.as_ref());
         let jobs = jobs.into_iter().flat_map(|work| work.jobs());
@@ -70,7 +70,7 @@ impl Row {
         });
         let needs_people = row.standing <= RepoStanding::ToMerge;
         Row {
-            anchor: links::repo(&row.name).replacen("/repo?name=", "repo-", 1),
+            anchor: format!("repo-{repo}"),
             link: Markup::link(&links::repo(&row.name), &format!("Open {}", row.name)),
             class: row.standing.name(),
             label: label(row.standing),
@@ -81,10 +81,7 @@ impl Row {
             is_frozen: row.freeze.is_some(),
             notes: notes(row, effect.as_deref(), now),
             active: active.map(|active| Active {
-                link: Markup::link(
-                    &links::task(active.task.id),
-                    &short(active.task.id, active.task.work_item_id.clone()),
-                ),
+                link: task_link(active.task.id, active.task.work_item_id.as_deref()),
                 stage: active.task.stage.clone().unwrap_or_default(),
                 branch: active
                     .task
@@ -98,15 +95,15 @@ impl Row {
                 .iter()
                 .map(|job| Next {
                     job: job.job_id,
-                    task: job.task_id.map(|id| {
-                        Markup::link(&links::task(id), &short(id, job.work_item_id.clone()))
-                    }),
+                    task: job
+                        .task_id
+                        .map(|id| task_link(id, job.work_item_id.as_deref())),
                     agent: job.agent.clone().unwrap_or_else(|| "-".into()),
                     since: job.since.map(|since| Markup::ago(since, now)),
                 })
                 .collect(),
             name: Markup::text(&row.name),
-            repo: field_value(&row.name),
+            repo,
         }
     }
 }
@@ -115,7 +112,7 @@ fn in_words(row: &RepoRow, effect: Option<&str>) -> String {
     let active = row.active.as_ref();
     let state = active.map(|active| active.state);
     let task = active.map(|active| {
-        let name = short(active.id, active.work_item_id.clone());
+        let name = short(active.id, active.work_item_id.as_deref());
         let stage = active.stage.as_deref().unwrap_or("no stage");
         format!("{name} in {stage}")
     });
@@ -199,8 +196,7 @@ fn line_with_task(job: &JobWork) -> Line {
     match job.task_id {
         None => line,
         Some(id) => Line {
-            text: Markup::link(&links::task(id), &short(id, job.work_item_id.clone()))
-                .and(line.text),
+            text: task_link(id, job.work_item_id.as_deref()).and(line.text),
             ..line
         },
     }

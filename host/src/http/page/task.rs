@@ -16,9 +16,8 @@ use super::branch::Branch;
 use super::life::{Line, lines};
 use super::links;
 use super::markup::Markup;
-use super::repo::short;
 use super::visitor::{Frame, Place, Visitor};
-use super::work::{clause, end_of, named, sentence};
+use super::work::{clause, end_of, named, sentence, short};
 use crate::http::app::App;
 use crate::http::transport::extract::Path;
 use crate::http::transport::problem::Problem;
@@ -127,7 +126,7 @@ fn read(queue: &mut Queue, mut frame: Frame, id: i64) -> Result<TaskPage, Proble
     }
     let life = queue.timeline(now, id)?;
     let task = whole.task;
-    let name = short(id, task.work_item_id);
+    let name = short(id, task.work_item_id.as_deref());
     frame.title.clone_from(&name);
     let ago = |time: Option<String>| time.map(|time| Markup::ago_text(&time, now));
     Ok(TaskPage {

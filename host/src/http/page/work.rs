@@ -7,6 +7,7 @@ use serial_gate::printable::as_it_is;
 use serial_gate::queue::{Advice, Queue, RepoState, of_active};
 use serial_gate::store::{JobWork, WorkState};
 
+use super::links;
 use super::markup::Markup;
 use crate::http::transport::problem::Problem;
 
@@ -87,6 +88,16 @@ pub fn named(id: i64, work_item: Option<&str>) -> String {
         || format!("task {id}"),
         |name| format!("{name} (task {id})"),
     )
+}
+
+/// A task's work item, else its number.
+pub fn short(id: i64, work_item: Option<&str>) -> String {
+    work_item.map_or_else(|| format!("task {id}"), Into::into)
+}
+
+/// The link to a task's page, with its short name.
+pub fn task_link(id: i64, work_item: Option<&str>) -> Markup {
+    Markup::link(&links::task(id), &short(id, work_item))
 }
 
 /// The end of an output, so that a page with many of them stays short.

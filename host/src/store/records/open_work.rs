@@ -49,14 +49,27 @@ impl Store {
     ) -> Result<OpenWork, Error> {
         self.read(|tx| {
             let left = left(tx, finished)?;
-            let mut jobs = read_open(tx, now, &left, listed, job_with_task_at)?;
-            jobs.retain(|job| is_open(job.state));
-            jobs.sort_by_key(|job| job.job_id);
-            jobs.dedup_by_key(|job| job.job_id);
-            let counts = counts(tx, now, &left)?;
+            let (jobs, counts) = (jobs(tx, now, &left)?, counts(tx, now, &left)?);
             Ok(OpenWork { jobs, counts })
         })
     }
+
+    /// The jobs of [`Store::open_work`], without the counts.
+    pub fn open_jobs(
+        &mut self,
+        now: Timestamp,
+        finished: &FinishedStages,
+    ) -> Result<Vec<JobWork>, Error> {
+        self.read(|tx| jobs(tx, now, &left(tx, finished)?))
+    }
+}
+
+fn jobs(tx: &dyn Tx, now: Timestamp, left: &[Vec<i64>; 2]) -> Result<Vec<JobWork>, Error> {
+    let mut jobs = read_open(tx, now, left, listed, job_with_task_at)?;
+    jobs.retain(|job| is_open(job.state));
+    jobs.sort_by_key(|job| job.job_id);
+    jobs.dedup_by_key(|job| job.job_id);
+    Ok(jobs)
 }
 
 /// The counts of [`Store::open_work`].
