@@ -374,6 +374,8 @@ fn a_browser_is_told_of_a_refusal_on_a_page_and_a_program_in_a_document() {
         assert!(page.text.contains("<h1>"), "{path}: {}", page.text);
     }
 
+    let allowed = browse("GET", "/dashboard/freeze").headers["allow"].clone();
+    assert_eq!(allowed, "POST");
     let asked = || service.request("GET", "/tasks/9");
     let page = asked().header("accept", "text/html").send().is(404);
     assert!(page.text.contains("<h1>Not Found</h1>"), "{}", page.text);

@@ -5,8 +5,8 @@
 
 use askama::Template;
 use axum::extract::Request;
-use axum::http::header::{ACCEPT, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 
@@ -54,13 +54,11 @@ fn refused(response: Response, text: String, wanted: Option<Uri>) -> Response {
         Ok(page) => page,
         Err(problem) => return problem.into_response(),
     };
-    let mut answer = (status, Html(page)).into_response();
-    for name in [RETRY_AFTER, WWW_AUTHENTICATE, LOCATION] {
-        if let Some(value) = response.headers().get(&name) {
-            answer.headers_mut().insert(name, HeaderValue::clone(value));
-        }
-    }
-    answer
+    // What else the refusal says, such as `Allow` or `Retry-After`, stays.
+    let (mut parts, _) = response.into_parts();
+    parts.headers.remove(CONTENT_LENGTH);
+    parts.headers.remove(CONTENT_TYPE);
+    (parts, Html(page)).into_response()
 }
 
 /// The login, which leads to the wanted page afterwards.
