@@ -2,8 +2,8 @@
 //!
 //! Owns the spans with their buckets, and the figures of each. Leaves the rows to the store, and
 //! what a single repo did to `repo_history`. Callers rely on this: buckets follow each other without
-//! a gap, from the first to the one that has the present; and a job that another program ended by
-//! its own statement counts in none, because nobody has recorded when.
+//! a gap, and the last one has the present; and a job that another program ended with its own SQL is
+//! not counted, because its end was not recorded.
 
 use std::time::Duration;
 

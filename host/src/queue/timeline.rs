@@ -1,8 +1,9 @@
 //! A task's life, from the queue to its end: each wait, each attempt, and what happened in between.
 //!
-//! Owns what a step is, and which rows become one. Leaves the steps of a job to `timeline_steps`, the
-//! reasons of a wait to `timeline_waits`, and the rows to the store. Callers rely on this: the steps are in the order in which they began; a long life is
-//! cut at its begin; and what has no readable time is left out.
+//! Owns what a step is, and which rows become a step. Leaves the steps of a job to `timeline_steps`,
+//! the reasons of a wait to `timeline_waits`, and the rows to the store. Callers rely on this: the
+//! steps are in the order in which they began; of a long life, the first ones are left out; and what
+//! has no readable time is left out.
 
 use std::collections::HashMap;
 

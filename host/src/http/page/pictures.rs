@@ -2,8 +2,8 @@
 //! did.
 //!
 //! Owns their geometry. Leaves the colours to the stylesheet. Callers rely on this: a picture is
-//! whole without scripts, and each has a table with the same figures; it has no size of its own, and
-//! as many parts however many jobs there were.
+//! whole without scripts, and each has a table with the same figures; it grows with its place, and
+//! the number of its parts does not depend on the number of jobs.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub struct Charts {
     pub is_cut: bool,
 }
 
-/// Bars, and what the topmost line stands for.
+/// Bars, and the value of the topmost line.
 pub struct Chart {
     pub bars: Vec<Bar>,
     pub most: String,

@@ -1,10 +1,10 @@
-//! The attempts that a job's own columns tell no more of: it was given back, put off, tried again or
-//! queued anew.
+//! The attempts that a job's own columns no longer tell of: the job was given back, put off, tried
+//! again or requeued.
 //!
 //! Owns their rows, and how many are kept. Leaves the last attempt of a job to its columns, and when
 //! an attempt ends to `store::job`. Callers rely on this: a row is written in the transaction that
-//! ends the attempt, before the job loses its worker; and an attempt has a row or is the one that
-//! the job's columns tell of, never both.
+//! ends the attempt, before the job loses its worker; and an attempt is either in a row or
+//! in its job's columns, never in both.
 
 use std::borrow::Cow;
 

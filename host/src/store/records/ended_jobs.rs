@@ -2,8 +2,8 @@
 //!
 //! Owns the read of one repo's, which is a part of one index, and that of all repos, which goes from
 //! one repo to the next in the same index. Callers rely on this: the last ones are read, up to a
-//! limit; and a time that cannot be read is none. A job that another program ended by its own
-//! statement has no time of its end, and is not among them.
+//! limit; and an unreadable time is left out. A job that another program ended with its own SQL has no
+//! recorded end, and is not among them.
 
 use jiff::Timestamp;
 

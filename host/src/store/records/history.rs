@@ -2,7 +2,7 @@
 //!
 //! Owns the reads of earlier attempts, of what runs or waits now, and of freezes. Leaves the jobs that
 //! ended to `ended_jobs`, and the pictures to the queue. Callers rely on this: each read goes by an
-//! index; and a time that cannot be read is none.
+//! index; and an unreadable time is left out.
 
 use std::collections::HashMap;
 
@@ -21,7 +21,7 @@ const MOST_WAITING: u32 = 10_000;
 /// How many freezes of a repo are read, the newest ones.
 const MOST_FREEZES: u32 = 10_000;
 
-/// An attempt with a row of its own.
+/// An attempt that has a row in `serial_gate_attempt`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PastAttempt {
     pub job: i64,

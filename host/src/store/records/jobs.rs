@@ -68,8 +68,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When there is no such job, it is in none of these states, its task is finished, or its
-    /// attempt is not the one that was seen.
+    /// When there is no such job, it is in none of these states, its task is finished, or it
+    /// has had another attempt than `seen` since.
     pub fn requeue(
         &mut self,
         actor: Actor<'_>,
@@ -204,7 +204,7 @@ pub(crate) fn keep_alive(
     Ok(until)
 }
 
-/// Refuses a change of a job whose attempt is not the one that was seen.
+/// Refuses a change of a job that has had another attempt since the caller looked.
 fn check_attempt(tx: &dyn Tx, id: i64, seen: i64) -> Result<(), Error> {
     match claim_row(tx, id)?.attempt {
         attempt if attempt == seen => Ok(()),

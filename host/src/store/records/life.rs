@@ -1,7 +1,7 @@
 //! The rows of a task's life: its jobs with their attempts, and the tasks that ended before it.
 //!
 //! Owns the reads. Leaves what they mean to the queue. Callers rely on this: each goes by an index
-//! and has a limit; and a time that cannot be read is none.
+//! and has a limit; and an unreadable time is left out.
 
 use jiff::Timestamp;
 
