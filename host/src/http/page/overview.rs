@@ -13,13 +13,12 @@ use serial_gate::queue::{
     Overview, OverviewFilter, Queue, RepoDetails, RepoRow, RepoStanding, Sort, TaskName, Totals,
     WithoutRepo,
 };
-use serial_gate::store::WorkState;
 use utoipa::IntoParams;
 
 use super::links::with_parameters;
 use super::markup::Markup;
 use super::pager::{Pager, first_page};
-use super::row::Row;
+use super::row::{Row, label};
 use super::visitor::{Frame, Place, Visitor};
 use super::work::{contradictions, sentence, task_link};
 use crate::http::app::App;
@@ -250,19 +249,6 @@ fn orders(chosen: Sort) -> Vec<Choice> {
     Sort::ALL.into_iter().map(choice).collect()
 }
 
-/// A standing for people.
-pub fn label(standing: RepoStanding) -> &'static str {
-    match standing {
-        RepoStanding::Frozen => "Frozen",
-        RepoStanding::Failed => "Failed",
-        RepoStanding::Stuck => "Stuck",
-        RepoStanding::ToMerge => "To merge",
-        RepoStanding::Waiting => "Waiting",
-        RepoStanding::Running => "Running",
-        RepoStanding::Idle => "Idle",
-    }
-}
-
 /// The sums of all jobs, in words.
 fn jobs(totals: &Totals) -> String {
     let words = counts([
@@ -327,18 +313,4 @@ fn task_of(queue: &mut Queue, text: &str) -> Result<Option<Markup>, Problem> {
     };
     let task = queue.store().task(id)?;
     Ok(task.map(|task| task_link(id, task.work_item_id.as_deref())))
-}
-
-/// What the active task does, in a few words.
-pub fn state_words(state: WorkState) -> &'static str {
-    match state {
-        WorkState::Running => "a job runs",
-        WorkState::PutOff => "a job is tried again later",
-        WorkState::Lapsed => "a worker fell silent",
-        WorkState::Foreign => "another program has a job",
-        WorkState::Failed => "a job failed",
-        WorkState::Queued => "a job is queued",
-        WorkState::Finished => "all its jobs have ended",
-        WorkState::NoJob => "it has no job",
-    }
 }

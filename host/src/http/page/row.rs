@@ -1,4 +1,6 @@
 //! A repo's row on the page of all repos, and what it shows when it is opened.
+//!
+//! Owns its words. Leaves which repos are shown to `overview`, and what is known of one to the queue.
 
 use jiff::Timestamp;
 use serial_gate::printable::as_it_is;
@@ -8,7 +10,6 @@ use serial_gate::store::{JobWork, WorkState, time_since};
 use super::branch::Branch;
 use super::links;
 use super::markup::Markup;
-use super::overview::{label, state_words};
 use super::visible::field_value;
 use super::work::{Line, clause, line, sentence, short, task_link};
 
@@ -199,5 +200,32 @@ fn line_with_task(job: &JobWork) -> Line {
             text: task_link(id, job.work_item_id.as_deref()).and(line.text),
             ..line
         },
+    }
+}
+
+/// A standing for people.
+pub fn label(standing: RepoStanding) -> &'static str {
+    match standing {
+        RepoStanding::Frozen => "Frozen",
+        RepoStanding::Failed => "Failed",
+        RepoStanding::Stuck => "Stuck",
+        RepoStanding::ToMerge => "To merge",
+        RepoStanding::Waiting => "Waiting",
+        RepoStanding::Running => "Running",
+        RepoStanding::Idle => "Idle",
+    }
+}
+
+/// What the active task does, in a few words.
+fn state_words(state: WorkState) -> &'static str {
+    match state {
+        WorkState::Running => "a job runs",
+        WorkState::PutOff => "a job is tried again later",
+        WorkState::Lapsed => "a worker fell silent",
+        WorkState::Foreign => "another program has a job",
+        WorkState::Failed => "a job failed",
+        WorkState::Queued => "a job is queued",
+        WorkState::Finished => "all its jobs have ended",
+        WorkState::NoJob => "it has no job",
     }
 }
