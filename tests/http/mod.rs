@@ -16,6 +16,7 @@ mod groups;
 mod heads;
 mod hooks;
 mod killed;
+mod links;
 mod page;
 mod pipeline;
 mod policy;

@@ -77,6 +77,23 @@ fn the_page_of_all_repos_has_a_row_for_each_and_finds_one_by_its_name_or_its_tas
     let found = service.get("/?q=B-1").text;
     assert!(found.contains("<a href=\"/tasks/3\">B-1</a>"), "{found}");
     assert!(found.contains("href=\"/repo?name=org%2Fapp\""), "{found}");
+    // Any task is found by the beginning of its work item, and by its number.
+    service
+        .post("/v1/tasks", &json!({"repo": "team-3", "work_item": "B-12"}))
+        .is(201);
+    let tasks = |path: &str| {
+        let page = shown(&service.get(path).is(200).text);
+        let after = page.split(" Task").nth(1).unwrap_or_default();
+        let mut words = after.split([' ', ',']).filter(|word| !word.is_empty());
+        words
+            .by_ref()
+            .take_while(|word| !["No", "Waiting"].contains(word))
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(tasks("/?q=b-1"), "s B-1 B-12");
+    assert_eq!(tasks("/?q=b-12"), "B-12");
+    assert_eq!(tasks("/?q=4"), "B-12");
     let refused = service.get("/?standing=hot").is(422);
     assert!(refused.detail().contains("`frozen`"), "{}", refused.text);
 }
@@ -174,6 +191,26 @@ fn the_page_of_a_task_tells_why_it_waits_and_its_form_puts_a_failed_job_back() {
         text.contains("somebody") && text.contains("mended"),
         "{text}"
     );
+}
+
+#[test]
+fn the_page_of_a_task_without_a_waiting_job_tells_what_is_next() {
+    let service = Service::start();
+    let task = json!({"repo": "alpha", "work_item": "ORCH-1"});
+    service.post("/v1/tasks", &task).is(201);
+    let claimed = service.post("/v1/claim", &json!({"worker": "one"})).is(200);
+    let text = shown(&service.get("/tasks/1").is(200).text);
+    assert!(!text.contains("What is next"), "{text}");
+    let token = json!({"token": claimed.json()["token"]});
+    service.post("/v1/jobs/1/finish", &token).is(200);
+    let text = shown(&service.get("/tasks/1").is(200).text);
+    let next = "What is next When the work of task 1 (ORCH-1) is merged: serial-gate task done 1";
+    assert!(text.contains(next), "{text}");
+    let document = service.get("/v1/tasks/1").is(200).json();
+    assert_eq!(document["advice"][0]["remedy"], "end_task", "{document}");
+    service.gate.run(&["task", "done", "ORCH-1"]).succeeds();
+    let text = shown(&service.get("/tasks/1").is(200).text);
+    assert!(!text.contains("What is next"), "{text}");
 }
 
 #[test]

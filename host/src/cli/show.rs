@@ -9,6 +9,7 @@ use serial_gate::queue::{Queue, TaskName, time};
 use serial_gate::store::{AuditEntry, ListedJob, WorkState};
 
 use super::Error;
+use super::advice;
 use super::audit;
 use super::explain;
 use super::options::Shared;
@@ -83,6 +84,9 @@ impl TaskShow {
                 "  what it waits for is not known: {}",
                 shown(problem)
             ));
+        }
+        for advice in &whole.advice {
+            report.line(format!("  {}", advice::line(Some(shared), advice)));
         }
         for entry in &whole.audit {
             report.line(format!("  {}", audit_line(entry)));

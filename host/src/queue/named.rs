@@ -5,6 +5,7 @@
 //! refused, finished tasks included, because a task must not be taken for another; and an id is
 //! never given to another task, so what was found may be acted on later.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::str::FromStr;
 
@@ -22,6 +23,9 @@ const ITEM: &str = "item:";
 
 /// How many tasks of one name are listed.
 const LISTED: usize = 10;
+
+/// How many tasks a search finds, in each of its spellings.
+const SEARCHED: u32 = 10;
 
 /// How people name a task.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -143,6 +147,22 @@ impl Queue {
                 tasks: found,
             }),
         }
+    }
+
+    /// The tasks that somebody may look for: the one of an id, and those whose work item begins with
+    /// the text, in capitals and small letters; a few of them.
+    pub fn tasks_searched(&mut self, text: &str) -> Result<Vec<TaskRow>, Error> {
+        let mut found = Vec::new();
+        if let Ok(TaskName::Id(id)) = text.parse() {
+            found.extend(self.store.task(id)?);
+        }
+        let name = text.strip_prefix(ITEM).unwrap_or(text);
+        for text in [name.to_owned(), name.to_uppercase(), name.to_lowercase()] {
+            found.extend(self.store.tasks_that_begin(&text, SEARCHED)?);
+        }
+        let mut known = BTreeSet::new();
+        found.retain(|task| known.insert(task.id));
+        Ok(found)
     }
 
     /// Fails if only a work item has the number.

@@ -1,15 +1,19 @@
 //! All that is known of a task: its jobs, what it waits for, and what operators did to it.
 //!
-//! Owns the answer of `task show`. Leaves why a job waits to `explain`.
+//! Owns the answer of `task show`. Leaves why a job waits to `explain`, and what
+//! continues a task to `remedy`.
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::advice::{Advice, AdviceDocument};
 use super::explanation::{Explanation, ExplanationDocument};
+use super::remedy::of_active;
+use super::work::Active;
 use super::{Error, Queue};
 use crate::error::with_causes;
 use crate::store::{
-    self, AuditEntry, JobFilter, ListedJob, ListedTask, PageOf, TaskBranch, TaskOutcome,
+    self, ActiveTask, AuditEntry, JobFilter, ListedJob, ListedTask, PageOf, TaskBranch, TaskOutcome,
 };
 
 /// How many jobs and how many entries of the audit are shown, the newest ones.
@@ -32,6 +36,8 @@ pub struct WholeTask {
     pub waiting: Option<Explanation>,
     /// Why the policy does not say what that job waits for; none if it does, or no job is queued.
     pub not_explained: Option<String>,
+    /// What continues it, the best first; nothing if a job of it is queued, or it has ended.
+    pub advice: Vec<Advice>,
     /// What operators did to it and to these jobs, the newest first.
     pub audit: Vec<AuditEntry>,
 }
@@ -53,6 +59,8 @@ pub struct TaskDocument {
     waiting: Option<ExplanationDocument>,
     /// Why there is no `waiting` although a job of it is queued: the policy failed; null otherwise
     waiting_error: Option<String>,
+    /// What continues it, the best first; empty if a job of it is queued, or it has ended
+    advice: Vec<AdviceDocument>,
     /// What operators did to it and to these jobs, the newest first
     audit: Vec<AuditEntry>,
 }
@@ -68,6 +76,7 @@ impl WholeTask {
             more_jobs: self.more_jobs,
             waiting: self.waiting.as_ref().map(Explanation::to_document),
             waiting_error: self.not_explained.clone(),
+            advice: self.advice.iter().map(Advice::to_document).collect(),
             audit: self.audit.clone(),
         }
     }
@@ -96,8 +105,14 @@ impl Queue {
             Some(Err(error)) if error.is_of_the_database() => return Err(error),
             Some(Err(error)) => (None, Some(with_causes(&error))),
         };
+        let outcome = self.outcome(id)?;
+        let advice = match queued.is_none() && outcome.is_none() {
+            true => self.advice_for_task(now, &task)?,
+            false => Vec::new(),
+        };
         Ok(WholeTask {
-            outcome: self.outcome(id)?,
+            outcome,
+            advice,
             branch: self.store.branch(id)?,
             more_jobs: jobs.next.is_some(),
             jobs: jobs.rows,
@@ -106,5 +121,24 @@ impl Queue {
             audit: self.store.audit_of_task(id, &numbers, SHOWN)?,
             task,
         })
+    }
+
+    /// What continues an unfinished task of which no job is queued.
+    fn advice_for_task(&mut self, now: Timestamp, task: &ListedTask) -> Result<Vec<Advice>, Error> {
+        // It ends when the job that still runs ends.
+        if self.store.is_merged(task.id)? {
+            return Ok(Vec::new());
+        }
+        let work = self.store.task_work(now, task.id)?;
+        let finished = self.gate.finished_stages();
+        let pipeline = self.store.pipeline()?;
+        let active = ActiveTask {
+            id: task.id,
+            work_item_id: task.work_item_id.clone(),
+            stage: task.stage.clone(),
+            branch: None,
+        };
+        let active = Active::with(active, work, &finished, pipeline.as_ref());
+        Ok(of_active(&active))
     }
 }

@@ -1,4 +1,4 @@
-//! What the page shows of a task's branch and its pull request.
+//! What the pages show of a task's work item, branch and pull request.
 //!
 //! Leaves the words to the worker's room. Callers rely on this: only an address that is safe in a
 //! page becomes a link.
@@ -6,13 +6,15 @@
 use jiff::Timestamp;
 use serial_gate::printable::as_it_is;
 use serial_gate::store::{Pull, PullState, TaskBranch};
-use serial_gate::worker::branch::{base_words, is_link, pull_words, short};
+use serial_gate::worker::branch::{Project, base_words, is_link, pull_words, short};
 
 use super::markup::Markup;
 use super::work::sentence;
 
 pub(super) struct Branch {
     pub(super) name: String,
+    /// Where the forge shows it.
+    pub(super) url: Option<String>,
     pub(super) is_cut: bool,
     pub(super) base: String,
     pub(super) commit: String,
@@ -27,9 +29,10 @@ pub(super) struct PullLine {
 }
 
 impl Branch {
-    pub(super) fn of(branch: &TaskBranch, now: Timestamp) -> Branch {
+    pub(super) fn of(branch: &TaskBranch, project: Option<&Project>, now: Timestamp) -> Branch {
         Branch {
             name: branch.name.clone(),
+            url: project.and_then(|project| project.link_of_branch(&branch.name, &branch.base)),
             is_cut: branch.cut_at.is_some(),
             base: branch.base.clone(),
             commit: short(&branch.base_commit),

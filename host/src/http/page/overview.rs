@@ -10,9 +10,9 @@ use axum::response::Response;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serial_gate::queue::{
-    Overview, OverviewFilter, Queue, RepoDetails, RepoRow, RepoStanding, Sort, TaskName, Totals,
-    WithoutRepo,
+    Overview, OverviewFilter, Queue, RepoDetails, RepoRow, RepoStanding, Sort, Totals, WithoutRepo,
 };
+use serial_gate::worker::branch::{Project, project_of};
 use utoipa::IntoParams;
 
 use super::links::with_parameters;
@@ -62,8 +62,8 @@ struct OverviewPage {
     text: String,
     standings: Vec<Choice>,
     orders: Vec<Choice>,
-    /// The task that the search names.
-    task: Option<Markup>,
+    /// The tasks that the search finds.
+    tasks: Vec<Markup>,
     rows: Vec<Row>,
     pager: Pager,
     is_empty: bool,
@@ -94,9 +94,10 @@ pub async fn page(
     let (filter, page) = (asked.filter()?, asked.page);
     let address = address(&filter, filter.standing, usize::try_from(page).ok());
     let frame = visitor.frame("Repos", Place::Repos, address);
+    let parts = app.clone();
     let read = move |reader: &mut Reader, frame| {
-        let now = Timestamp::now();
-        let read = |queue: &mut Queue| read(queue, frame, &filter, page, now);
+        let projects = &parts.service.projects;
+        let read = |queue: &mut Queue| read(queue, projects, frame, &filter, page);
         reader.queue.from_one_state(read)
     };
     visitor.page(&app, frame, read).await
@@ -126,11 +127,12 @@ impl Asked {
 
 fn read(
     queue: &mut Queue,
+    projects: &[Project],
     frame: Frame,
     filter: &OverviewFilter,
     page: i64,
-    now: Timestamp,
 ) -> Result<OverviewPage, Problem> {
+    let now = Timestamp::now();
     let overview = &queue.overview(now)?;
     let found = overview.filtered(filter);
     let pager = Pager::of(found.len(), REPOS, page, |page| {
@@ -146,7 +148,8 @@ fn read(
             RepoStanding::Frozen => queue.freeze_effect(now, &row.name).note(),
             _ => None,
         };
-        rows.push(Row::of(row, &details, effect, now));
+        let project = project_of(projects, Some(&row.name));
+        rows.push(Row::of(row, &details, project, effect, now));
     }
     let mut notes: Vec<Markup> = overview.notes.iter().map(|note| sentence(note)).collect();
     if overview.enabled {
@@ -166,9 +169,9 @@ fn read(
         text: filter.text.clone().unwrap_or_default(),
         standings: standings(filter.standing),
         orders: orders(filter.sort),
-        task: match &filter.text {
-            Some(text) => task_of(queue, text)?,
-            None => None,
+        tasks: match &filter.text {
+            Some(text) => tasks_of(queue, text)?,
+            None => Vec::new(),
         },
         rows,
         pager,
@@ -302,15 +305,9 @@ fn counts(counts: [usize; 6]) -> String {
     words.join(", ")
 }
 
-/// The task that somebody may have searched for.
-fn task_of(queue: &mut Queue, text: &str) -> Result<Option<Markup>, Problem> {
-    let Ok(name) = text.parse::<TaskName>() else {
-        return Ok(None);
-    };
-    // A search that names no task, or several, shows none.
-    let Ok(id) = queue.task_named(&name) else {
-        return Ok(None);
-    };
-    let task = queue.store().task(id)?;
-    Ok(task.map(|task| task_link(id, task.work_item_id.as_deref())))
+/// The tasks that somebody may have searched for.
+fn tasks_of(queue: &mut Queue, text: &str) -> Result<Vec<Markup>, Problem> {
+    let found = queue.tasks_searched(text)?.into_iter();
+    let links = found.map(|task| task_link(task.id, task.work_item_id.as_deref()));
+    Ok(links.collect())
 }

@@ -18,6 +18,7 @@ use serial_gate::queue::{
     until_words,
 };
 use serial_gate::store::{PageOf, TaskFilter, time_since};
+use serial_gate::worker::branch::{Project, project_of};
 use utoipa::IntoParams;
 
 use super::activity::span_of;
@@ -206,11 +207,17 @@ pub async fn show(
         said,
         ..visitor.frame(&part.name, Place::Repos, address)
     };
-    let read = move |reader: &mut Reader, frame| read(reader, frame, part);
+    let project = project_of(&app.service.projects, Some(&part.name)).cloned();
+    let read = move |reader: &mut Reader, frame| read(reader, frame, part, project.as_ref());
     visitor.page(app, frame, read).await
 }
 
-fn read(reader: &mut Reader, frame: Frame, part: Part) -> Result<RepoPage, Problem> {
+fn read(
+    reader: &mut Reader,
+    frame: Frame,
+    part: Part,
+    project: Option<&Project>,
+) -> Result<RepoPage, Problem> {
     let activity = reader.activity(part.span, Some(&part.name))?;
     let history = reader.repo_history(part.span, &part.name)?;
     let queue = &mut reader.queue;
@@ -250,7 +257,7 @@ fn read(reader: &mut Reader, frame: Frame, part: Part) -> Result<RepoPage, Probl
                 since: task.since.and_then(|since| Markup::so_long(&since, now)),
                 branch: {
                     let branch = active.task.branch.as_ref();
-                    branch.map(|branch| Branch::of(branch, now))
+                    branch.map(|branch| Branch::of(branch, project, now))
                 },
             }),
             None => None,

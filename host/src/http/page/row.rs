@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serial_gate::printable::as_it_is;
 use serial_gate::queue::{RepoDetails, RepoRow, RepoStanding, of_active};
 use serial_gate::store::{JobWork, WorkState, time_since};
+use serial_gate::worker::branch::Project;
 
 use super::branch::Branch;
 use super::links;
@@ -53,7 +54,13 @@ pub struct Next {
 
 impl Row {
     /// `effect` says what a freeze does not hold.
-    pub fn of(row: &RepoRow, details: &RepoDetails, effect: Option<String>, now: Timestamp) -> Row {
+    pub fn of(
+        row: &RepoRow,
+        details: &RepoDetails,
+        project: Option<&Project>,
+        effect: Option<String>,
+        now: Timestamp,
+    ) -> Row {
         let repo = field_value(&row.name);
         let active = details.active.as_ref();
         let jobs = active.and_then(|active| active.work.as_ref());
@@ -88,7 +95,7 @@ impl Row {
                     .task
                     .branch
                     .as_ref()
-                    .map(|branch| Branch::of(branch, now)),
+                    .map(|branch| Branch::of(branch, project, now)),
             }),
             work: jobs.chain(advice.filter(|_| needs_people)).collect(),
             next: details

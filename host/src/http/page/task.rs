@@ -9,8 +9,9 @@ use axum::extract::State;
 use axum::response::Response;
 use jiff::Timestamp;
 use serial_gate::printable::as_it_is;
-use serial_gate::queue::{Ahead, Explanation, Held, Queue, Standing};
+use serial_gate::queue::{Advice, Ahead, Explanation, Held, Queue, Standing};
 use serial_gate::store::{ListedJob, TaskOutcome, WorkState};
+use serial_gate::worker::branch::{Project, project_of};
 
 use super::branch::Branch;
 use super::life::{Line, lines};
@@ -33,6 +34,8 @@ struct TaskPage {
     frame: Frame,
     id: i64,
     name: String,
+    /// Where the tracker shows its work item.
+    work_item_url: Option<String>,
     repo: Option<Markup>,
     stage: Option<String>,
     since: Option<Markup>,
@@ -43,6 +46,8 @@ struct TaskPage {
     waiting: Option<Why>,
     /// Why it is not known what it waits for.
     not_explained: Option<Markup>,
+    /// What continues it, and the command, the best first.
+    advice: Vec<(Markup, Option<String>)>,
     jobs: Vec<Job>,
     more_jobs: bool,
     life: Vec<Line>,
@@ -101,14 +106,21 @@ pub async fn show(
         said,
         ..visitor.frame(&title, Place::Elsewhere, links::task(id))
     };
+    let parts = app.clone();
     let read = move |reader: &mut Reader, frame| {
-        let read = |queue: &mut Queue| read(queue, frame, id);
+        let projects = &parts.service.projects;
+        let read = |queue: &mut Queue| read(queue, projects, frame, id);
         reader.queue.from_one_state(read)
     };
     visitor.page(app, frame, read).await
 }
 
-fn read(queue: &mut Queue, mut frame: Frame, id: i64) -> Result<TaskPage, Problem> {
+fn read(
+    queue: &mut Queue,
+    projects: &[Project],
+    mut frame: Frame,
+    id: i64,
+) -> Result<TaskPage, Problem> {
     let now = Timestamp::now();
     let whole = queue.whole_task(now, id)?;
     let mut jobs = Vec::new();
@@ -128,11 +140,16 @@ fn read(queue: &mut Queue, mut frame: Frame, id: i64) -> Result<TaskPage, Proble
     let task = whole.task;
     let name = short(id, task.work_item_id.as_deref());
     frame.title.clone_from(&name);
+    let project = project_of(projects, task.repo.as_deref());
+    let work_item = task.work_item_id.as_deref();
     let ago = |time: Option<String>| time.map(|time| Markup::ago_text(&time, now));
     Ok(TaskPage {
         frame,
         id,
         name,
+        work_item_url: project
+            .zip(work_item)
+            .and_then(|(project, work_item)| project.link_of_work_item(work_item)),
         repo: task
             .repo
             .map(|repo| Markup::link(&links::repo(&repo), &repo)),
@@ -141,11 +158,12 @@ fn read(queue: &mut Queue, mut frame: Frame, id: i64) -> Result<TaskPage, Proble
         added: ago(task.created_at),
         label: task.label,
         outcome: whole.outcome.map(TaskOutcome::name),
-        branch: whole.branch.map(|branch| Branch::of(&branch, now)),
+        branch: whole.branch.map(|branch| Branch::of(&branch, project, now)),
         waiting: whole.waiting.as_ref().map(why),
         not_explained: whole
             .not_explained
             .map(|problem| sentence(&format!("it is not known what it waits for: {problem}"))),
+        advice: whole.advice.iter().map(advised).collect(),
         jobs,
         more_jobs: whole.more_jobs,
         life: lines(&life, now),
@@ -217,16 +235,16 @@ fn why(explanation: &Explanation) -> Why {
     };
     let contradiction = explanation.contradiction.as_ref();
     let but = contradiction.and_then(|found| found.beside_verdict());
-    let advice = explanation.advice.iter().map(|advice| {
-        let words = advice.in_words(&as_it_is);
-        (clause(&words), advice.command())
-    });
     Why {
         job: explanation.job.id,
         class,
         reasons: reasons.into_iter().chain(but.map(sentence)).collect(),
-        advice: advice.collect(),
+        advice: explanation.advice.iter().map(advised).collect(),
     }
+}
+
+fn advised(advice: &Advice) -> (Markup, Option<String>) {
+    (clause(&advice.in_words(&as_it_is)), advice.command())
 }
 
 fn of_held(held: &Held) -> Vec<Markup> {

@@ -199,6 +199,7 @@ impl From<branch::Error> for Problem {
             | E::Unprintable(_)
             | E::HalfAForge { .. }
             | E::ForgeRepo { .. }
+            | E::Link { .. }
             | E::NoBase { .. }
             | E::NoGit(_)
             | E::NoFolder(_)

@@ -34,6 +34,25 @@ impl Store {
         self.read(|tx| tx.rows(&sql, values![work_item, most], task_at))
     }
 
+    /// The first tasks, in the order of their work items, whose work item begins with a text; `most`
+    /// of them.
+    pub fn tasks_that_begin(&mut self, text: &str, most: u32) -> Result<Vec<TaskRow>, Error> {
+        if text.contains('\0') {
+            return Ok(Vec::new());
+        }
+        // Those that begin with the text follow it without a gap.
+        let sql = format!(
+            "SELECT {TASK} FROM tasks WHERE {NAME} >= $1 AND work_item_id IS NOT NULL
+             ORDER BY {NAME} LIMIT $2"
+        );
+        let mut found = self.read(|tx| tx.rows(&sql, values![text, most], task_at))?;
+        found.retain(|task| {
+            let name = task.work_item_id.as_deref();
+            name.is_some_and(|name| name.starts_with(text))
+        });
+        Ok(found)
+    }
+
     /// Work items among which a mistyped one may have been meant: those beside it in the order of
     /// names, in capitals and small letters, and those of the newest tasks.
     pub fn work_items_about(&mut self, work_item: &str) -> Result<Vec<String>, Error> {

@@ -41,6 +41,22 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// A template that gives no safe address.
+    #[error(
+        "`{key}` of `{}` is `{}`, which gives no link: write an address with `https://`, a host, \
+         and `{place}` after it in `serial-gate.toml`",
+        repo.escape_debug(), template.escape_debug()
+    )]
+    Link {
+        /// The repo.
+        repo: String,
+        /// The key.
+        key: &'static str,
+        /// The template.
+        template: String,
+        /// The place of the name.
+        place: &'static str,
+    },
     /// This repo has two projects.
     #[error("`{0}` has two `[[project]]` entries: leave one in `serial-gate.toml`")]
     Twice(String),

@@ -12,6 +12,7 @@ mod environment;
 mod error;
 mod forge;
 mod git;
+mod link;
 mod merged;
 mod name;
 mod output;
@@ -39,7 +40,7 @@ use crate::store::{self, Claim, NewBranch, Store, TaskBranch, TaskRow};
 use git::{AtRemote, Git};
 
 /// An entry `[[project]]` of the configuration: where the branches of a repo are cut.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Project {
     /// The repo, as tasks name it.
@@ -64,6 +65,12 @@ pub struct Project {
     /// The file with the secret of its webhook.
     #[serde(default)]
     pub hook_secret: Option<PathBuf>,
+    /// The address of a work item, with `{work_item}` in the place of its name.
+    #[serde(default)]
+    pub work_item_link: Option<String>,
+    /// The address of a branch, with `{branch}`, and if need be `{base}`, in the place of its name.
+    #[serde(default)]
+    pub branch_link: Option<String>,
 }
 
 fn main() -> String {
@@ -113,6 +120,7 @@ pub fn check(projects: &[Project]) -> Result<(), Error> {
             });
         }
         project.hooked()?;
+        project.check_links()?;
         if !repos.insert(repo) {
             return Err(Error::Twice(repo.clone()));
         }
@@ -330,13 +338,8 @@ mod tests {
 
     fn branch(pattern: &str, work_item: Option<&str>) -> String {
         let project = Project {
-            repo: "alpha".into(),
-            remote: "remote".into(),
-            base: "main".into(),
             branch: pattern.into(),
-            forge: None,
-            forge_repo: None,
-            hook_secret: None,
+            ..Project::default()
         };
         project.branch_of(&TaskRow {
             id: 7,
