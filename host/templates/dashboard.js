@@ -113,12 +113,14 @@ function bePage() {
     say("");
   }
 
-  // What somebody has opened stays open. What somebody fills in stays as it is, and where it is.
+  // What somebody has opened stays open. What somebody fills in stays as it is, and where it is. What became of a form is
+  // said until another page is opened.
   const isInUse = (node) => node.nodeType === Node.ELEMENT_NODE
     && [...node.querySelectorAll(".ask[open] input:not([type=hidden])")].some((input) => input.value !== "" || input === document.activeElement);
   const KEEP = {
     beforeNodeMorphed: (node) => !(node.nodeType === Node.ELEMENT_NODE && node.matches(".ask, .rows") && isInUse(node)),
     beforeNodeRemoved: (node) => {
+      if (node.id === "said") return false;
       if (!isInUse(node)) return true;
       node.classList.add("old");
       return false;

@@ -149,6 +149,17 @@ fn what_somebody_writes_reads_and_opens_is_not_taken_away_by_a_change() {
     );
     window.press("Enter");
     window.until_it_says("by somebody: checkout is down", "written");
+    // What became of a form is said until another page is opened.
+    window.open(&service.address, ALPHA);
+    window.click(".actions summary");
+    window.value("document.querySelector('.ask[open] [name=freeze_id]').value = '1'");
+    window.type_text("mended");
+    window.press("Enter");
+    window.until_it_says("nothing was cleared.", "refused");
+    task(&service, "alpha", "ORCH-60");
+    window.until_it_says("59 jobs", "refused-and-changed");
+    let text = window.text();
+    assert!(text.contains("nothing was cleared."), "{text}");
     // A row that is open stays open, although it moves.
     window.open(&service.address, "/");
     window.click(".rows summary");

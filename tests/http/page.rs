@@ -416,7 +416,7 @@ fn a_browser_is_told_of_a_refusal_on_a_page_and_a_program_in_a_document() {
     let asked = || service.request("GET", "/tasks/9");
     let page = asked().header("accept", "text/html").send().is(404);
     assert!(page.text.contains("<h1>Not Found</h1>"), "{}", page.text);
-    assert!(page.text.contains("there is no task 9"), "{}", page.text);
+    assert!(page.text.contains("There is no task 9."), "{}", page.text);
     assert!(asked().send().is(404).detail().contains("task 9"));
 }
 

@@ -29,7 +29,7 @@ pub fn lines(life: &Timeline, now: Timestamp) -> Vec<Line> {
 }
 
 fn line(step: &Step, now: Timestamp) -> Line {
-    let (class, text, notes) = words(&step.what);
+    let (class, text, notes) = words(&step.what, step.until);
     let lasts = matches!(step.what, What::Waited { .. } | What::Worked { .. });
     let until = step.until.unwrap_or(now);
     Line {
@@ -41,7 +41,7 @@ fn line(step: &Step, now: Timestamp) -> Line {
     }
 }
 
-fn words(what: &What) -> (&'static str, Markup, Vec<Markup>) {
+fn words(what: &What, until: Option<Timestamp>) -> (&'static str, Markup, Vec<Markup>) {
     match what {
         What::Added => ("quiet", clause("added"), Vec::new()),
         What::Waited {
@@ -51,8 +51,9 @@ fn words(what: &What) -> (&'static str, Markup, Vec<Markup>) {
         } => (
             "held",
             clause(&format!(
-                "job {job} for `{}` waited",
-                name(agent.as_deref())
+                "job {job} for `{}` {}",
+                name(agent.as_deref()),
+                if until.is_some() { "waited" } else { "waits" }
             )),
             because.iter().map(reason).collect(),
         ),
@@ -64,7 +65,7 @@ fn words(what: &What) -> (&'static str, Markup, Vec<Markup>) {
             end,
             error,
         } => {
-            let (class, ended) = ended(*end);
+            let (class, ended) = ended(*end, until);
             let attempt = match attempt {
                 ..=1 => String::new(),
                 attempt => format!(", attempt {attempt}"),
@@ -117,9 +118,10 @@ fn words(what: &What) -> (&'static str, Markup, Vec<Markup>) {
     }
 }
 
-fn ended(end: Option<AttemptEnd>) -> (&'static str, &'static str) {
+fn ended(end: Option<AttemptEnd>, until: Option<Timestamp>) -> (&'static str, &'static str) {
     match end {
-        None => ("free", "it runs, or its lease is over"),
+        None if until.is_some() => ("failed", "its lease is over, and no worker has ended it"),
+        None => ("free", "it runs"),
         Some(AttemptEnd::Done) => ("free", "done"),
         Some(AttemptEnd::Failed) => ("failed", "failed"),
         Some(AttemptEnd::Cancelled) => ("quiet", "cancelled"),

@@ -91,7 +91,7 @@ pub async fn page(State(app): State<App>, visitor: Visitor) -> Result<Response, 
 /// The page, with what became of a form above it.
 pub async fn show(app: &App, visitor: Visitor, said: Option<String>) -> Result<Response, Problem> {
     let frame = Frame {
-        said,
+        said: said.map(|said| sentence(&said)),
         ..visitor.frame("Policy", Place::Policy, "/policy".into())
     };
     let read =

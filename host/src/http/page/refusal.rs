@@ -11,7 +11,9 @@ use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 
 use super::links::with_parameters;
+use super::markup::Markup;
 use super::visitor::{Frame, Place, draw};
+use super::work::sentence;
 use crate::http::transport::problem::ForPeople;
 
 /// Where only programs ask.
@@ -23,7 +25,7 @@ const FOR_PROGRAMS: [&str; 6] = [
 #[template(path = "problem.html")]
 struct RefusalPage {
     frame: Frame,
-    text: String,
+    text: Markup,
 }
 
 /// Makes a page of a refusal, if a browser has asked.
@@ -48,7 +50,7 @@ fn refused(response: Response, text: String, wanted: Option<Uri>) -> Response {
     }
     let page = RefusalPage {
         frame: Frame::of_refusal(status.canonical_reason().unwrap_or("Refused")),
-        text,
+        text: sentence(&text),
     };
     let page = match draw(&page) {
         Ok(page) => page,

@@ -204,7 +204,7 @@ pub async fn show(
 ) -> Result<Response, Problem> {
     let address = part.link(part.page, part.span);
     let frame = Frame {
-        said,
+        said: said.map(|said| sentence(&said)),
         ..visitor.frame(&part.name, Place::Repos, address)
     };
     let project = project_of(&app.service.projects, Some(&part.name)).cloned();

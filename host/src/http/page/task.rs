@@ -103,7 +103,7 @@ pub async fn show(
 ) -> Result<Response, Problem> {
     let title = format!("task {id}");
     let frame = Frame {
-        said,
+        said: said.map(|said| sentence(&said)),
         ..visitor.frame(&title, Place::Elsewhere, links::task(id))
     };
     let parts = app.clone();

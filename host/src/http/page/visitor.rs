@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use serial_gate::store::Role;
 
+use super::markup::Markup;
 use super::visible::visible;
 use crate::http::app::App;
 use crate::http::transport::access::{Caller, Viewer};
@@ -41,7 +42,7 @@ pub struct Frame {
     /// The page's own address, where an answer to a form has another one.
     pub address: String,
     /// What became of the form that was sent.
-    pub said: Option<String>,
+    pub said: Option<Markup>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
