@@ -24,8 +24,8 @@ const ITEM: &str = "item:";
 /// How many tasks of one name are listed.
 const LISTED: usize = 10;
 
-/// How many tasks a search finds, in each of its spellings.
-const SEARCHED: u32 = 10;
+/// How many tasks a search shows.
+const SEARCHED: usize = 10;
 
 /// How people name a task.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -150,19 +150,24 @@ impl Queue {
     }
 
     /// The tasks that somebody may look for: the one of an id, and those whose work item begins with
-    /// the text, in capitals and small letters; a few of them.
-    pub fn tasks_searched(&mut self, text: &str) -> Result<Vec<TaskRow>, Error> {
+    /// the text, in capitals and small letters; a few of them, and whether there are more.
+    pub fn tasks_searched(&mut self, text: &str) -> Result<(Vec<TaskRow>, bool), Error> {
         let mut found = Vec::new();
         if let Ok(TaskName::Id(id)) = text.parse() {
             found.extend(self.store.task(id)?);
         }
         let name = text.strip_prefix(ITEM).unwrap_or(text);
-        for text in [name.to_owned(), name.to_uppercase(), name.to_lowercase()] {
-            found.extend(self.store.tasks_that_begin(&text, SEARCHED)?);
+        let spelt = [name.to_owned(), name.to_uppercase(), name.to_lowercase()];
+        let typed = Some(text.to_owned()).filter(|typed| *typed != name);
+        for text in typed.into_iter().chain(spelt) {
+            let most = u32::try_from(SEARCHED + 1).unwrap_or(u32::MAX);
+            found.extend(self.store.tasks_that_begin(&text, most)?);
         }
         let mut known = BTreeSet::new();
         found.retain(|task| known.insert(task.id));
-        Ok(found)
+        let has_more = found.len() > SEARCHED;
+        found.truncate(SEARCHED);
+        Ok((found, has_more))
     }
 
     /// Fails if only a work item has the number.

@@ -6,9 +6,9 @@
 //! and lie between the begin of the span and the present; a lane has few of them, however many jobs
 //! there were. What has no readable time is left out.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::activity::Span;
 use super::{Error, Queue};
@@ -24,13 +24,24 @@ pub struct RepoHistory {
     /// Where it ends. The present is before that, and no stretch goes on after it.
     pub until: Timestamp,
     /// While a worker had a job.
-    pub working: Vec<Stretch>,
+    pub working: Past,
     /// While a job waited that had not ended: for its first claim, or for the next one.
-    pub waiting: Vec<Stretch>,
+    pub waiting: Past,
     /// While a freeze was active.
-    pub frozen: Vec<Stretch>,
+    pub frozen: Past,
     /// Whether there were so many jobs that the oldest are left out.
     pub is_cut: bool,
+}
+
+/// When something was so.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Past {
+    /// The stretches of time, the first one first.
+    pub stretches: Vec<Stretch>,
+    /// How long it was so.
+    pub long: SignedDuration,
+    /// Whether there were so many stretches that the shortest gaps between them were closed.
+    pub is_coarse: bool,
 }
 
 /// A part of a lane.
@@ -109,9 +120,9 @@ impl Queue {
         Ok(RepoHistory {
             from,
             until,
-            working: working.merged(),
-            waiting: waiting.merged(),
-            frozen: frozen.merged(),
+            working: Past::of(working.merged()),
+            waiting: Past::of(waiting.merged()),
+            frozen: Past::of(frozen.merged()),
             is_cut,
         })
     }
@@ -136,36 +147,47 @@ impl Lane {
         }
     }
 
-    /// One stretch for all that overlap or touch. Of very many, the shortest gaps are closed.
+    /// One stretch for all that overlap or touch.
     fn merged(mut self) -> Vec<Stretch> {
         self.stretches.sort_unstable();
-        let merged = joined(self.stretches, |_, _| false);
-        let gap = |pair: &[Stretch]| match pair {
-            [before, after] => after.from.duration_since(before.until),
-            _ => jiff::SignedDuration::ZERO,
-        };
-        let mut gaps: Vec<_> = merged.windows(2).map(gap).collect();
-        gaps.sort_unstable_by(|one, other| other.cmp(one));
-        // The gaps that are kept are longer than this one.
-        match gaps.get(MOST.saturating_sub(1)).copied() {
-            None => merged,
-            Some(longest_closed) => joined(merged, |before, after| {
-                after.from.duration_since(before.until) <= longest_closed
-            }),
+        let mut merged: Vec<Stretch> = Vec::new();
+        for next in self.stretches {
+            match merged.last_mut() {
+                Some(last) if next.from <= last.until => last.until = last.until.max(next.until),
+                _ => merged.push(next),
+            }
         }
+        merged
     }
 }
 
-/// Joins neighbours that overlap or touch, and those that may be joined.
-fn joined(sorted: Vec<Stretch>, may: impl Fn(Stretch, Stretch) -> bool) -> Vec<Stretch> {
-    let mut joined: Vec<Stretch> = Vec::new();
-    for next in sorted {
-        match joined.last_mut() {
-            Some(last) if next.from <= last.until || may(*last, next) => {
-                last.until = last.until.max(next.until);
+impl Past {
+    /// Of very many stretches, the shortest gaps are closed. How long it was so does not change.
+    fn of(merged: Vec<Stretch>) -> Past {
+        let long = merged.iter().map(|one| one.until.duration_since(one.from));
+        let long = long.sum();
+        let gap = |pair: &[Stretch]| match pair {
+            [before, after] => after.from.duration_since(before.until),
+            _ => SignedDuration::ZERO,
+        };
+        let mut gaps: Vec<(SignedDuration, usize)> = merged.windows(2).map(gap).zip(1..).collect();
+        gaps.sort_unstable_by(|one, other| other.cmp(one));
+        let closed: BTreeSet<usize> = gaps
+            .iter()
+            .skip(MOST - 1)
+            .map(|(_, place)| *place)
+            .collect();
+        let mut stretches: Vec<Stretch> = Vec::new();
+        for (place, next) in merged.into_iter().enumerate() {
+            match stretches.last_mut() {
+                Some(last) if closed.contains(&place) => last.until = next.until,
+                _ => stretches.push(next),
             }
-            _ => joined.push(next),
+        }
+        Past {
+            stretches,
+            long,
+            is_coarse: !closed.is_empty(),
         }
     }
-    joined
 }

@@ -9,8 +9,9 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
+use super::freeze_effect::Passes;
 use super::timeline_steps::Steps;
-use super::timeline_waits::{Because, Reasons};
+use super::timeline_waits::{Because, Present, Reasons};
 use super::{Error, Queue};
 use crate::store::{
     self, AttemptEnd, AuditEntry, LifeAttempt, PullState, TaskOutcome, TaskRow, from_sql_time,
@@ -65,6 +66,8 @@ pub enum What {
         attempt: i64,
         /// How it ended; none while it goes on, or if its lease is over.
         end: Option<AttemptEnd>,
+        /// Whether the job's row still has it, running.
+        goes_on: bool,
         /// What went wrong.
         error: Option<String>,
     },
@@ -109,18 +112,28 @@ pub enum What {
 }
 
 impl What {
-    /// What comes first of what began in one second.
-    pub(super) fn rank(&self) -> u8 {
+    /// Its place among what began in the same second: with the job that it is about, in the order of
+    /// their ids, and a number for the order of what is about the same job. A branch is cut for the
+    /// task's `first` job.
+    pub(super) fn place(&self, first: i64) -> (i64, u8) {
         match self {
-            What::Added => 0,
-            What::Moved { .. } | What::Changed(_) => 1,
-            What::Waited { .. } => 2,
-            What::Worked { .. } => 3,
-            What::BranchCut { .. } => 4,
-            What::PullRequest { .. } => 5,
-            What::Ended { .. } => 6,
+            What::Added => (i64::MIN, 0),
+            What::Waited { job, .. } | What::Worked { job, .. } => (*job, 1),
+            What::BranchCut { .. } => (first, 2),
+            What::Moved { why, .. } => (ended_job(why).unwrap_or(i64::MIN), 3),
+            What::Changed(entry) => match entry.subject.strip_prefix("job ") {
+                Some(job) => (job.parse().unwrap_or(i64::MAX), 0),
+                None => (i64::MAX, 0),
+            },
+            What::PullRequest { .. } => (i64::MAX, 1),
+            What::Ended { .. } => (i64::MAX, 2),
         }
     }
+}
+
+/// The job whose end moved a task, of which the audit says `job 3 is done`.
+fn ended_job(why: &str) -> Option<i64> {
+    why.strip_prefix("job ")?.split(' ').next()?.parse().ok()
 }
 
 impl Queue {
@@ -139,12 +152,33 @@ impl Queue {
                 }
             };
             let reasons = Reasons {
+                present: queue.present(now, &row)?,
                 repo: row.repo.clone(),
                 agents,
                 earlier,
                 freezes,
             };
             queue.told(now, &row, &reasons)
+        })
+    }
+
+    fn present(&mut self, now: Timestamp, task: &TaskRow) -> Result<Present, Error> {
+        let Some(repo) = &task.repo else {
+            return Ok(Present::default());
+        };
+        let finished = self.gate.finished_stages();
+        let effect = self.freeze_effect(now, repo);
+        let is_idle = matches!(
+            effect.passes,
+            Some(Passes::GateOff | Passes::OutOfScope { .. } | Passes::OutOfRules)
+        );
+        let earlier = match is_idle {
+            true => None,
+            false => self.store.active_task_under(repo, &finished)?,
+        };
+        Ok(Present {
+            earlier: earlier.filter(|earlier| earlier.id < task.id),
+            freezes_hold: effect.holds,
         })
     }
 
@@ -156,6 +190,10 @@ impl Queue {
     ) -> Result<Timeline, Error> {
         let (jobs, more_jobs) = self.store.jobs_of_task(task.id)?;
         let (attempts, more_attempts) = self.store.attempts_at_task(task.id)?;
+        let numbers: Vec<i64> = jobs.iter().map(|job| job.id).collect();
+        let most = u32::try_from(MOST).unwrap_or(u32::MAX);
+        let mut audit = self.store.audit_of_task(task.id, &numbers, most)?;
+        let is_whole = audit.len() < MOST && !more_jobs && !more_attempts;
         let mut steps = Steps::new(now);
         steps.add(self.store.task_created_at(task.id)?, None, What::Added);
         let mut of_jobs = HashMap::<i64, Vec<LifeAttempt>>::new();
@@ -165,7 +203,7 @@ impl Queue {
         for job in &jobs {
             let mut earlier = of_jobs.remove(&job.id).unwrap_or_default();
             earlier.reverse();
-            steps.add_job(job, earlier, reasons);
+            steps.add_job(job, earlier, &put_back(&audit, job.id), reasons);
         }
         if let Some(branch) = self.store.branch(task.id)? {
             let cut_at = branch.cut_at.as_deref().and_then(from_sql_time);
@@ -183,10 +221,6 @@ impl Queue {
             };
             steps.add(cut_at, None, what);
         }
-        let numbers: Vec<i64> = jobs.iter().map(|job| job.id).collect();
-        let most = u32::try_from(MOST).unwrap_or(u32::MAX);
-        let mut audit = self.store.audit_of_task(task.id, &numbers, most)?;
-        let is_whole = audit.len() < MOST && !more_jobs && !more_attempts;
         if let Some(outcome) = self.outcome(task.id)? {
             let is_its_end = |entry: &AuditEntry| {
                 entry.action.starts_with("task ")
@@ -202,11 +236,23 @@ impl Queue {
             };
             steps.add(task.since.as_deref().and_then(from_sql_time), None, what);
         }
-        for entry in audit {
+        // The newest entry is first.
+        for entry in audit.into_iter().rev() {
             steps.add(from_sql_time(&entry.at), None, change(entry));
         }
-        Ok(steps.told(is_whole))
+        let first = numbers.iter().copied().min().unwrap_or(i64::MIN);
+        Ok(steps.told(is_whole, first))
     }
+}
+
+/// When operators put a job back, the earliest time first.
+fn put_back(audit: &[AuditEntry], job: i64) -> Vec<Timestamp> {
+    let subject = format!("job {job}");
+    let is_its = |entry: &&AuditEntry| entry.action == "job requeue" && entry.subject == subject;
+    let of_job = audit.iter().rev().filter(is_its);
+    of_job
+        .filter_map(|entry| from_sql_time(&entry.at))
+        .collect()
 }
 
 /// What an entry of the audit tells.

@@ -30,7 +30,14 @@ impl Steps {
     }
 
     /// Adds the waits of a job and the attempts at it, of which the last one may be in its row.
-    pub(super) fn add_job(&mut self, job: &LifeJob, earlier: Vec<LifeAttempt>, reasons: &Reasons) {
+    /// `put_back` is when operators put it back.
+    pub(super) fn add_job(
+        &mut self,
+        job: &LifeJob,
+        earlier: Vec<LifeAttempt>,
+        put_back: &[Timestamp],
+        reasons: &Reasons,
+    ) {
         let (mut since, mut after) = (job.created_at, None);
         // The row of an earlier job with this id ends before the job was added.
         let is_its = |it: &LifeAttempt| it.ended_at.is_none() || it.ended_at >= job.created_at;
@@ -43,19 +50,30 @@ impl Steps {
                 None => self.last_end(job),
             };
             has_begun = attempt.end.is_none();
-            (since, after) = (until, end);
+            // A job that has ended for good waits again from when it was put back.
+            let is_over = matches!(end, Some(AttemptEnd::Failed | AttemptEnd::Cancelled));
+            let mut again = put_back.iter().copied();
+            let again = again.find(|again| until.is_none_or(|until| until <= *again));
+            (since, after) = (again.filter(|_| is_over).or(until), end);
             let what = What::Worked {
                 job: job.id,
                 agent: job.agent.clone(),
                 worker: attempt.worker,
                 attempt: attempt.attempt,
+                goes_on: end.is_none() && job.state == Some(JobState::Running),
                 end,
                 error: attempt.error,
             };
             self.add(attempt.claimed_at, until, what);
         }
         // It has ended while it waited, or waits, or waits for another attempt.
-        let waits = matches!(job.state, Some(JobState::Queued | JobState::Running));
+        // One that runs without an attempt is another program's.
+        let is_put_off = matches!(after, Some(AttemptEnd::PutOff | AttemptEnd::TriedAgain));
+        let waits = match job.state {
+            Some(JobState::Queued) => true,
+            Some(JobState::Running) => is_put_off,
+            _ => false,
+        };
         if !has_begun && (waits || job.ended_at.is_some()) {
             self.add_wait(job, since, job.ended_at, (false, after), reasons);
         }
@@ -98,9 +116,10 @@ impl Steps {
         self.add(Some(from), until, what);
     }
 
-    /// The last steps, in their order.
-    pub(super) fn told(mut self, is_whole: bool) -> Timeline {
-        self.all.sort_by_key(|step| (step.at, step.what.rank()));
+    /// The last steps, in their order. `first_job` is the task's first job.
+    pub(super) fn told(mut self, is_whole: bool, first_job: i64) -> Timeline {
+        self.all
+            .sort_by_key(|step| (step.at, step.what.place(first_job)));
         let too_many = self.all.len().saturating_sub(MOST);
         Timeline {
             steps: self.all.split_off(too_many),

@@ -1,26 +1,30 @@
 //! Why a job waited, as far as what is recorded tells.
 //!
-//! Owns the reasons of a wait that is over: an earlier task of the repo, freezes, and no worker for
-//! the rest. Leaves why a job waits now to `explain`, which asks the policy. Callers rely on this: a
+//! Owns the reasons of a wait: an earlier task of the repo, freezes, and no worker for the rest.
+//! Leaves what the policy says of a job that waits now to `explain`. Callers rely on this: a
 //! reason is a fact of the wait's time, not what the policy said then; only the jobs of gated agents
 //! have another one than a missing worker.
 
 use jiff::Timestamp;
 
 use crate::clause::Agents;
-use crate::store::{AttemptEnd, FinishedTask, LifeJob, PastFreeze};
+use crate::store::{ActiveTask, AttemptEnd, FinishedTask, LifeJob, PastFreeze};
+
+/// How many freezes of a wait are told, the first ones.
+const FREEZES: usize = 5;
 
 /// Why a job waited, for a part of the wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Because {
-    /// For an earlier task of the repo. Of several that ended during the wait, this is the last one.
+    /// For an earlier task of the repo. Of several that ended during the wait, this is the last one;
+    /// of several that are unfinished, the first one.
     EarlierTask {
         /// The task.
         task: i64,
         /// The name that people know it by.
         work_item: Option<String>,
-        /// When it ended.
-        until: Timestamp,
+        /// When it ended; none while it is unfinished.
+        until: Option<Timestamp>,
     },
     /// For the end of a freeze.
     Frozen {
@@ -32,6 +36,11 @@ pub enum Because {
         until: Option<Timestamp>,
         /// Why it was frozen.
         reason: Option<String>,
+    },
+    /// For more freezes than are told.
+    MoreFreezes {
+        /// How many.
+        count: usize,
     },
     /// The attempt before had failed, or was put off: the job waited for another time, and then
     /// perhaps for a worker.
@@ -63,6 +72,16 @@ pub(super) struct Reasons {
     pub agents: Agents,
     pub earlier: Vec<FinishedTask>,
     pub freezes: Vec<PastFreeze>,
+    pub present: Present,
+}
+
+/// What keeps the jobs of a task waiting now. Nothing does where the gate does not act.
+#[derive(Default)]
+pub(super) struct Present {
+    /// The first unfinished task of the repo, if it comes before this one.
+    pub earlier: Option<ActiveTask>,
+    /// Whether a freeze holds a task of the repo.
+    pub freezes_hold: bool,
 }
 
 impl Reasons {
@@ -81,25 +100,42 @@ impl Reasons {
                 because.push(Because::EarlierTask {
                     task: last.id,
                     work_item: last.work_item.clone(),
-                    until: last.ended_at,
+                    until: Some(last.ended_at),
                 });
             }
+            let present = self.present.earlier.as_ref();
+            if let Some(task) = present.filter(|_| wait.until.is_none()) {
+                because.push(Because::EarlierTask {
+                    task: task.id,
+                    work_item: task.work_item_id.clone(),
+                    until: None,
+                });
+            }
+            let mut told = 0;
             for freeze in self.freezes.iter().rev() {
                 let Some(from) = freeze.frozen_at.filter(|from| is_before_its_end(*from)) else {
                     continue;
                 };
                 let until = match (freeze.is_active, freeze.cleared_at) {
+                    (true, _) if wait.until.is_none() && !self.present.freezes_hold => continue,
                     (true, _) => None,
                     (false, Some(until)) if until > wait.from && until > from => Some(until),
                     (false, _) => continue,
                 };
                 rest = rest.max(until.or(wait.until).unwrap_or(rest));
+                told += 1;
+                if told > FREEZES {
+                    continue;
+                }
                 because.push(Because::Frozen {
                     freeze: freeze.number,
                     from,
                     until,
                     reason: freeze.reason.clone(),
                 });
+            }
+            if let Some(count) = told.checked_sub(FREEZES).filter(|count| *count > 0) {
+                because.push(Because::MoreFreezes { count });
             }
         }
         let is_delayed = matches!(

@@ -125,10 +125,6 @@ impl Queue {
 
     /// What continues an unfinished task of which no job is queued.
     fn advice_for_task(&mut self, now: Timestamp, task: &ListedTask) -> Result<Vec<Advice>, Error> {
-        // It ends when the job that still runs ends.
-        if self.store.is_merged(task.id)? {
-            return Ok(Vec::new());
-        }
         let work = self.store.task_work(now, task.id)?;
         let finished = self.gate.finished_stages();
         let pipeline = self.store.pipeline()?;
@@ -136,7 +132,7 @@ impl Queue {
             id: task.id,
             work_item_id: task.work_item_id.clone(),
             stage: task.stage.clone(),
-            branch: None,
+            branch: self.store.branch(task.id)?,
         };
         let active = Active::with(active, work, &finished, pipeline.as_ref());
         Ok(of_active(&active))

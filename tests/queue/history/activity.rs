@@ -214,6 +214,7 @@ fn a_queue_without_a_past_has_empty_buckets_whatever_the_time_is() {
                     .repo_history(now, span, "alpha")
                     .unwrap()
                     .working
+                    .stretches
                     .is_empty()
             );
         }

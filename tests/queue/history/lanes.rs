@@ -41,9 +41,9 @@ fn looked_at(intervals: &[(i64, i64)]) -> Vec<bool> {
 
 fn check(history: &RepoHistory, model: &Model, seed: u64) {
     for (what, lane, expected) in [
-        ("working", &history.working, &model.working),
-        ("waiting", &history.waiting, &model.waiting),
-        ("frozen", &history.frozen, &model.frozen),
+        ("working", &history.working.stretches, &model.working),
+        ("waiting", &history.waiting.stretches, &model.waiting),
+        ("frozen", &history.frozen.stretches, &model.frozen),
     ] {
         assert_eq!(minutes_of(lane), looked_at(expected), "seed {seed}, {what}");
         assert!(lane.iter().all(|it| it.from < it.until), "{lane:?}");
@@ -160,16 +160,14 @@ fn of_very_many_stretches_the_shortest_gaps_are_closed() {
         .queue()
         .repo_history(now(), Span::Day, "alpha")
         .unwrap();
-    let covered = minutes_of(&history.working);
-    assert!(history.working.len() <= 300);
-    let pause = SignedDuration::from_mins(61);
-    let gaps = history.working.windows(2);
-    let gaps: Vec<_> = gaps
-        .map(|pair| pair[1].from.duration_since(pair[0].until))
-        .collect();
-    assert_eq!(gaps, [pause]);
-    assert!(history.waiting.is_empty());
-    assert_eq!(covered.iter().filter(|it| **it).count(), 650 * 2 - 2);
+    let working = &history.working;
+    assert_eq!(working.stretches.len(), 300);
+    assert!(working.is_coarse);
+    assert_eq!(working.long, SignedDuration::from_mins(650));
+    let gaps = working.stretches.windows(2);
+    let gaps = gaps.map(|pair| pair[1].from.duration_since(pair[0].until));
+    assert_eq!(gaps.max(), Some(SignedDuration::from_mins(61)));
+    assert!(history.waiting.stretches.is_empty());
 }
 
 #[test]
@@ -194,6 +192,7 @@ fn a_freeze_without_a_readable_time_or_from_the_future_is_left_out() {
         .unwrap();
     let frozen = history
         .frozen
+        .stretches
         .iter()
         .map(|it| format!("{} {}", it.from, it.until));
     assert_eq!(

@@ -60,7 +60,7 @@ fn figures_of_the_history() {
                 }
                 time(&format!("history {span:?}"), &mut || {
                     let history = queue.repo_history(now(), span, "repo-0").unwrap();
-                    history.working.len() + history.waiting.len()
+                    history.working.stretches.len() + history.waiting.stretches.len()
                 });
             }
         }

@@ -76,7 +76,7 @@ fn shown(timeline: &Timeline) -> String {
 fn reason(because: &Because) -> String {
     match because {
         Because::EarlierTask { task, until, .. } => {
-            format!("task {task} until {}", minutes(Some(*until)))
+            format!("task {task} until {}", minutes(*until))
         }
         Because::Frozen {
             freeze,
@@ -91,6 +91,7 @@ fn reason(because: &Because) -> String {
                 minutes(*until)
             )
         }
+        Because::MoreFreezes { count } => format!("{count} more freezes"),
         Because::Delay => "a delay".into(),
         Because::NoWorker { from, until } => {
             format!(
@@ -279,8 +280,8 @@ fn each_way_in_which_an_attempt_ends_is_told_once() {
     08:10-08:30 job 1 for analyst waited: a delay
     08:20 job requeue of job 1 by kim
     08:30-08:40 job 1 on w-1, attempt 3: failed, red
-    08:40-09:00 job 1 for analyst waited: no worker 08:40-09:00
     08:50 job requeue of job 1 by kim
+    08:50-09:00 job 1 for analyst waited: no worker 08:50-09:00
     09:00-09:10 job 1 on w-1, attempt 4: requeued, -
     09:10 job requeue of job 1 by kim
     09:10-09:20 job 1 for analyst waited: no worker 09:10-09:20
@@ -304,7 +305,7 @@ fn what_is_still_going_on_has_no_end_and_no_reason_but_facts() {
     ");
     insta::assert_snapshot!(shown(&life.timeline(second)), @"
     11:40 added
-    11:40 job 2 for analyst waited:
+    11:40 job 2 for analyst waited: task 1 until …
     ");
     assert!(life.queue.timeline(now(), 99).is_err());
 }

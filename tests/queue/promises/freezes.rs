@@ -65,7 +65,7 @@ const WAYS: [(&str, Way); 9] = [
                 json: None,
             }),
             200 => Some(Said {
-                text: answer.text,
+                text: answer.text.replace("<code>", "`").replace("</code>", "`"),
                 json: None,
             }),
             _ => None,
