@@ -96,7 +96,10 @@ function bePage() {
     const headers = { accept: "text/html", "x-change": String(change), "if-none-match": mark };
     const answer = await fetch(address, { headers });
     // The token was revoked, or the user has signed out: another page asks for a token.
-    if (answer.redirected) return location.reload();
+    if (answer.redirected) {
+      if (isInUse(document.body)) return say("You are signed out: copy what you wrote, and sign in again.");
+      return location.reload();
+    }
     const date = Date.parse(answer.headers.get("date"));
     if (!Number.isNaN(date)) ahead = Date.now() - date;
     if (answer.status === 304) return say("");
@@ -105,11 +108,15 @@ function bePage() {
     mark = answer.headers.get("etag") ?? "";
     const next = new DOMParser().parseFromString(text, "text/html");
     document.title = next.title;
+    // What somebody fills in stays under their eyes, although what is around it moves.
+    const held = document.activeElement;
+    const top = held.getBoundingClientRect().top;
     for (const part of ["top", "main"]) {
       const [old, fresh] = [document.getElementById(part), next.getElementById(part)];
       if (old !== null && fresh !== null) Idiomorph.morph(old, fresh, { ignoreActiveValue: true, callbacks: KEEP });
     }
     tell(document);
+    if (held.matches("input, select") && document.activeElement === held) scrollBy(0, held.getBoundingClientRect().top - top);
     say("");
   }
 
@@ -117,8 +124,12 @@ function bePage() {
   // said until another page is opened.
   const isInUse = (node) => node.nodeType === Node.ELEMENT_NODE
     && [...node.querySelectorAll(".ask[open] input:not([type=hidden])")].some((input) => input.value !== "" || input === document.activeElement);
+  const isChosen = (select) => select.selectedIndex === Math.max(0, [...select.options].findIndex((option) => option.defaultSelected));
+  const isSifted = (form) => [...form.querySelectorAll("input")].some((input) => input.value !== input.defaultValue)
+    || ![...form.querySelectorAll("select")].every(isChosen);
   const KEEP = {
-    beforeNodeMorphed: (node) => !(node.nodeType === Node.ELEMENT_NODE && node.matches(".ask, .rows") && isInUse(node)),
+    beforeNodeMorphed: (node) => node.nodeType !== Node.ELEMENT_NODE
+      || !((node.matches(".ask") && isInUse(node)) || (node.matches(".sift, .find") && isSifted(node))),
     beforeNodeRemoved: (node) => {
       if (node.id === "said") return false;
       if (!isInUse(node)) return true;
@@ -177,9 +188,16 @@ function bePage() {
   document.addEventListener("toggle", ({ target }) => {
     if (target.matches("details.ask[open]")) target.querySelector("input[name=reason]").focus();
   }, true);
+  document.addEventListener("keydown", (event) => {
+    const form = event.key === "Escape" && event.target.closest(".ask[open]");
+    if (!form) return;
+    form.open = false;
+    form.querySelector("summary").focus();
+  });
   // The answer to a form has its address: to load it again would send the form again.
   history.replaceState(null, "", address);
   tell(document);
   attend();
-  setInterval(() => { if (!document.hidden) tell(document); }, 20_000);
+  // Ages grow, and some things change with time alone: a lease that runs out, the last hour.
+  setInterval(() => { if (!document.hidden) { tell(document); look(0); } }, 20_000);
 }

@@ -3,6 +3,7 @@
 
 use serde_json::json;
 
+use crate::support::Gate;
 use crate::support::service::Service;
 use crate::support::service::access_token;
 use crate::support::window::{Window, window};
@@ -72,7 +73,7 @@ fn a_repo_is_found_opened_frozen_and_released_with_a_mouse() {
     window.click(".more p > a[href^='/repo']");
     window.until_it_says("ORCH-2 job 2 may be claimed", "repo");
     window.click(".actions summary");
-    window.until_it_says("No task of the repo starts until", "ask");
+    window.until_it_says("no task of the repo starts until", "ask");
     window.type_text("checkout is down");
     window.click(".ask[open] button");
     window.until_it_says("by somebody: checkout is down", "frozen");
@@ -160,6 +161,31 @@ fn what_somebody_writes_reads_and_opens_is_not_taken_away_by_a_change() {
     window.until_it_says("59 jobs", "refused-and-changed");
     let text = window.text();
     assert!(text.contains("nothing was cleared."), "{text}");
+    // So is what is chosen and not yet asked for.
+    window.open(&service.address, "/");
+    window.value("document.querySelector('[name=standing]').value = 'frozen'");
+    window.click(".sift [name=q]");
+    window.type_text("alp");
+    window.press("Tab");
+    task(&service, "gamma", "THIRD-1");
+    window.until("a third repo is shown", || window.text().contains("gamma"));
+    let chosen = "['standing', 'q'].map((name) => document.querySelector(`.sift [name=${name}]`).value).join()";
+    assert_eq!(window.value(chosen), "frozen,alp");
+    // A form does not keep the rows around it from changing.
+    window.open(&service.address, "/");
+    window.click(".rows details:first-child summary");
+    window.click(".rows .ask summary");
+    window.type_text("half a reas");
+    task(&service, "delta", "FOURTH-1");
+    window.until("a fourth repo is shown", || window.text().contains("delta"));
+    window.type_text("on");
+    let typed = window.value("document.activeElement.value");
+    assert_eq!(typed, "half a reason");
+    window.press("Escape");
+    assert_eq!(
+        window.value("document.querySelector('.ask[open]')"),
+        json!(null)
+    );
     // A row that is open stays open, although it moves.
     window.open(&service.address, "/");
     window.click(".rows summary");
@@ -169,6 +195,18 @@ fn what_somebody_writes_reads_and_opens_is_not_taken_away_by_a_change() {
     service.post("/v1/freezes", &freeze).is(200);
     window.until("the other repo is shown", || window.text().contains("beta"));
     assert!(window.text().contains("Next in the queue"));
+}
+
+#[test]
+fn a_lease_that_runs_out_is_seen_although_nothing_else_changes() {
+    let Some(window) = window() else { return };
+    let gate = Gate::new().with_environment(vec![("SERIAL_GATE_LEASE", "2s".into())]);
+    let service = Service::on(gate);
+    task(&service, "alpha", "ORCH-1");
+    service.post("/v1/claim", &json!({"worker": "one"})).is(200);
+    window.open(&service.address, "/tasks/1");
+    window.until_it_says("it runs", "running");
+    window.until_it_says("its lease is over", "lease-over");
 }
 
 #[test]

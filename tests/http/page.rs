@@ -91,9 +91,9 @@ fn the_page_of_all_repos_has_a_row_for_each_and_finds_one_by_its_name_or_its_tas
             .collect::<Vec<_>>()
             .join(" ")
     };
-    assert_eq!(tasks("/?q=b-1"), "s B-1 B-12");
-    assert_eq!(tasks("/?q=b-12"), "B-12");
-    assert_eq!(tasks("/?q=4"), "B-12");
+    assert_eq!(tasks("/?q=b-1"), "s B-1 in org/app B-12 in team-3");
+    assert_eq!(tasks("/?q=b-12"), "B-12 in team-3");
+    assert_eq!(tasks("/?q=4"), "B-12 in team-3");
     let refused = service.get("/?standing=hot").is(422);
     assert!(refused.detail().contains("`frozen`"), "{}", refused.text);
 }

@@ -342,6 +342,11 @@ pub async fn requeue(
 }
 
 impl Changed {
+    /// Whether the job was cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        self.status == "cancelled"
+    }
+
     fn to(job_id: i64, status: &str) -> Changed {
         Changed {
             job_id,

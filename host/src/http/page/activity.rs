@@ -5,6 +5,7 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serial_gate::queue::Span;
 use utoipa::IntoParams;
@@ -58,7 +59,7 @@ pub async fn page(
         Ok(ActivityPage {
             frame,
             is_week: span == Span::Week,
-            charts: Charts::of(&*reader.activity(span, None)?, span),
+            charts: Charts::of(&*reader.activity(span, None)?, span, Timestamp::now()),
         })
     };
     visitor.page(&app, frame, read).await

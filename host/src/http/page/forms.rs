@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::links;
 use super::repo::Part;
 use super::visible::field_text;
-use super::visitor::Visitor;
+use super::visitor::{Said, Visitor};
 use super::{policy as policy_page, repo as repo_page, task as task_page};
 use crate::http::api::freezes::{self, Freeze, Unfreeze, Unfrozen};
 use crate::http::api::jobs::{self, Requeue};
@@ -94,6 +94,7 @@ pub async fn freeze(
     Form(FreezeForm { repo, reason }): Form<FreezeForm>,
 ) -> Result<Response, Problem> {
     let repo = field_text(&repo);
+    let written = reason.clone();
     let freeze = Freeze {
         repo: Some(repo.clone()),
         all: false,
@@ -110,7 +111,7 @@ pub async fn freeze(
         Ok(Frozen { note, .. }) => Ok(frozen_words(&repo, note.as_deref())),
         Err(problem) => Err(problem),
     };
-    repo_with(&app, visitor, repo, said).await
+    repo_with(&app, visitor, repo, said, written).await
 }
 
 /// Open a repo, by a form
@@ -137,7 +138,7 @@ pub async fn unfreeze(
     let repo = field_text(&form.repo);
     let unfreeze = Unfreeze {
         repo: repo.clone(),
-        reason: form.reason,
+        reason: form.reason.clone(),
         who: None,
         freeze_id: form.freeze_id,
     };
@@ -148,7 +149,7 @@ pub async fn unfreeze(
         Ok(Json(Unfrozen { note, .. })) => Ok(note.unwrap_or_else(|| "it was not frozen".into())),
         Err(problem) => Err(problem),
     };
-    repo_with(&app, visitor, repo, said).await
+    repo_with(&app, visitor, repo, said, form.reason).await
 }
 
 /// Put a job back to its place in the queue, by a form
@@ -157,6 +158,10 @@ pub async fn unfreeze(
     request_body(content = RequeueForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "It is queued; its task's page follows"),
+        (
+            status = 200, body = String, content_type = "text/html",
+            description = "Its task was merged, and has ended; the page says so"
+        ),
         (
             status = "default", description = "It was refused; the page says why",
             content((String = "text/html"), (Problem = "application/problem+json"))
@@ -176,12 +181,20 @@ pub async fn requeue(
         .run(move |reader| reader.queue.whole_job(Timestamp::now(), job));
     let of = of.await??.job;
     let (state, who) = (State(app.clone()), Operator(caller));
-    let requeue = Requeue {
-        reason: policy::given(form.reason)?,
-        attempt: Some(form.attempt),
+    let done = match policy::given(form.reason.clone()) {
+        Ok(reason) => {
+            let attempt = Some(form.attempt);
+            jobs::requeue(state, who, Path(job), Json(Requeue { reason, attempt })).await
+        }
+        Err(problem) => Err(problem),
     };
-    let done = jobs::requeue(state, who, Path(job), Json(requeue)).await;
+    let written = form.reason;
     match (done, of.task_id) {
+        (Ok(Json(changed)), Some(task)) if changed.is_cancelled() => {
+            let words = format!("job {job} was cancelled: its task was merged, and has ended");
+            let page = task_page::show(&app, visitor, task, Some(Said::done(&words))).await?;
+            Ok(with(StatusCode::OK, page))
+        }
         (Ok(_), Some(task)) => Ok(to(&links::task(task))),
         (Ok(_), None) => {
             let repo = of.repo.filter(|repo| !repo.is_empty());
@@ -190,7 +203,8 @@ pub async fn requeue(
             ))
         }
         (Err(problem), Some(task)) => {
-            let (status, said) = (problem.status(), problem.for_people());
+            let status = problem.status();
+            let said = Said::refused(&problem.for_people(), written);
             let page = task_page::show(&app, visitor, task, Some(said)).await?;
             Ok(with(status, page))
         }
@@ -216,7 +230,7 @@ pub async fn rollback(
     Form(RollBackForm { reason, seen }): Form<RollBackForm>,
 ) -> Result<Response, Problem> {
     let back_to = RollBack {
-        reason,
+        reason: reason.clone(),
         generation: None,
         seen: Some(seen),
     };
@@ -225,7 +239,8 @@ pub async fn rollback(
     match policy::rollback(state, who, Json(back_to)).await {
         Ok(_) => Ok(to("/policy")),
         Err(problem) => {
-            let (status, said) = (problem.status(), problem.for_people());
+            let status = problem.status();
+            let said = Said::refused(&problem.for_people(), reason);
             let page = policy_page::show(&app, visitor, Some(said)).await?;
             Ok(with(status, page))
         }
@@ -246,10 +261,14 @@ async fn repo_with(
     visitor: Visitor,
     repo: String,
     said: Result<String, Problem>,
+    written: String,
 ) -> Result<Response, Problem> {
     let (status, said) = match said {
-        Ok(said) => (StatusCode::OK, said),
-        Err(problem) => (problem.status(), problem.for_people()),
+        Ok(said) => (StatusCode::OK, Said::done(&said)),
+        Err(problem) => (
+            problem.status(),
+            Said::refused(&problem.for_people(), written),
+        ),
     };
     let page = repo_page::show(app, visitor, Part::first(repo), Some(said)).await?;
     Ok(with(status, page))

@@ -4,10 +4,11 @@
 
 use jiff::Timestamp;
 use serial_gate::queue::{Because, Step, Timeline, What};
-use serial_gate::store::{AttemptEnd, PullState, TaskOutcome};
+use serial_gate::store::{AttemptEnd, PullState, TaskOutcome, sql_time};
 use serial_gate::worker::branch::is_link;
 
 use super::markup::Markup;
+use super::past::what;
 use super::work::{clause, task_link};
 use crate::http::api::age::{age_of, in_words};
 
@@ -17,7 +18,7 @@ pub struct Line {
     pub class: &'static str,
     pub text: Markup,
     /// How long it lasted, or lasts.
-    pub long: Option<String>,
+    pub long: Option<Markup>,
     /// What more there is to say: reasons, an error.
     pub notes: Vec<Markup>,
 }
@@ -31,18 +32,20 @@ pub fn lines(life: &Timeline, now: Timestamp) -> Vec<Line> {
 fn line(step: &Step, now: Timestamp) -> Line {
     let (class, text, notes) = words(&step.what, step.until);
     let lasts = matches!(step.what, What::Waited { .. } | What::Worked { .. });
-    let until = step.until.unwrap_or(now);
     Line {
         at: Markup::at(step.at),
         class,
         text,
-        long: age_of(Some(step.at), until).filter(|_| lasts).map(in_words),
+        long: match step.until.filter(|_| lasts) {
+            Some(until) => age_of(Some(step.at), until).map(|age| Markup::text(&in_words(age))),
+            None => Markup::so_long(&sql_time(step.at), now).filter(|_| lasts),
+        },
         notes,
     }
 }
 
-fn words(what: &What, until: Option<Timestamp>) -> (&'static str, Markup, Vec<Markup>) {
-    match what {
+fn words(step: &What, until: Option<Timestamp>) -> (&'static str, Markup, Vec<Markup>) {
+    match step {
         What::Added => ("quiet", clause("added"), Vec::new()),
         What::Waited {
             job,
@@ -63,9 +66,10 @@ fn words(what: &What, until: Option<Timestamp>) -> (&'static str, Markup, Vec<Ma
             worker,
             attempt,
             end,
+            goes_on,
             error,
         } => {
-            let (class, ended) = ended(*end, until);
+            let (class, ended) = ended(*end, *goes_on, until);
             let attempt = match attempt {
                 ..=1 => String::new(),
                 attempt => format!(", attempt {attempt}"),
@@ -97,13 +101,7 @@ fn words(what: &What, until: Option<Timestamp>) -> (&'static str, Markup, Vec<Ma
             (class, clause(&text), url.collect())
         }
         What::Changed(entry) => {
-            let change = match (&entry.before, &entry.after) {
-                (Some(before), Some(after)) => format!(" from {before} to {after}"),
-                (None, Some(after)) => format!(" to {after}"),
-                _ => String::new(),
-            };
-            let (action, subject, who) = (&entry.action, &entry.subject, &entry.who);
-            let text = format!("{action}: {subject}{change}, by {who}");
+            let text = format!("{}, by {}", what(entry), entry.who);
             ("quiet", clause(&text), said(Some(&entry.why)))
         }
         What::Ended { outcome, who, why } => {
@@ -118,10 +116,17 @@ fn words(what: &What, until: Option<Timestamp>) -> (&'static str, Markup, Vec<Ma
     }
 }
 
-fn ended(end: Option<AttemptEnd>, until: Option<Timestamp>) -> (&'static str, &'static str) {
+fn ended(
+    end: Option<AttemptEnd>,
+    goes_on: bool,
+    until: Option<Timestamp>,
+) -> (&'static str, &'static str) {
     match end {
-        None if until.is_some() => ("failed", "its lease is over, and no worker has ended it"),
-        None => ("free", "it runs"),
+        None if goes_on && until.is_some() => {
+            ("failed", "its lease is over, and no worker has ended it")
+        }
+        None if goes_on => ("free", "it runs"),
+        None => ("quiet", "how it ended is not known"),
         Some(AttemptEnd::Done) => ("free", "done"),
         Some(AttemptEnd::Failed) => ("failed", "failed"),
         Some(AttemptEnd::Cancelled) => ("quiet", "cancelled"),
@@ -140,7 +145,10 @@ fn reason(because: &Because) -> Markup {
             work_item,
             until,
         } => {
-            let until = format!("was unfinished until {}", utc(*until));
+            let until = match until {
+                Some(until) => format!("was unfinished until {}", utc(*until)),
+                None => "is unfinished".into(),
+            };
             task_link(*task, work_item.as_deref()).then(&until)
         }
         Because::Frozen {
@@ -159,6 +167,10 @@ fn reason(because: &Because) -> Markup {
                 utc(*from),
                 reason.unwrap_or_default()
             ))
+        }
+        Because::MoreFreezes { count: 1 } => clause("the repo was frozen once more"),
+        Because::MoreFreezes { count } => {
+            clause(&format!("the repo was frozen {count} more times"))
         }
         Because::Delay => clause("the attempt before had failed or was put off"),
         Because::NoWorker { from, until } => {

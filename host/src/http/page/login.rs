@@ -72,9 +72,11 @@ pub async fn login(
     headers: HeaderMap,
     Form(Login { token, next }): Form<Login>,
 ) -> Result<Response, Problem> {
-    match app.access.check(&token, &headers, peer.address).await {
+    // A copied token may have a space after it.
+    let token = token.trim();
+    match app.access.check(token, &headers, peer.address).await {
         Ok(_) => {
-            let cookie = cookies::keep(&token, cookies::is_over_tls(&headers));
+            let cookie = cookies::keep(token, cookies::is_over_tls(&headers));
             Ok(([(SET_COOKIE, cookie)], Redirect::to(local(&next))).into_response())
         }
         Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => {

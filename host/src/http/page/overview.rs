@@ -64,6 +64,7 @@ struct OverviewPage {
     orders: Vec<Choice>,
     /// The tasks that the search finds.
     tasks: Vec<Markup>,
+    more_tasks: bool,
     rows: Vec<Row>,
     pager: Pager,
     is_empty: bool,
@@ -93,7 +94,7 @@ pub async fn page(
 ) -> Result<Response, Problem> {
     let (filter, page) = (asked.filter()?, asked.page);
     let address = address(&filter, filter.standing, usize::try_from(page).ok());
-    let frame = visitor.frame("Repos", Place::Repos, address);
+    let frame = visitor.frame(&title(&filter), Place::Repos, address);
     let parts = app.clone();
     let read = move |reader: &mut Reader, frame| {
         let projects = &parts.service.projects;
@@ -159,6 +160,10 @@ fn read(
             "the gate is switched off: every job may be claimed",
         ));
     }
+    let (tasks, more_tasks) = match &filter.text {
+        Some(text) => tasks_of(queue, text)?,
+        None => (Vec::new(), false),
+    };
     notes.extend(contradictions(queue)?);
     notes.extend(without_repo(&overview.without_repo).map(|words| sentence(&words)));
     Ok(OverviewPage {
@@ -169,14 +174,19 @@ fn read(
         text: filter.text.clone().unwrap_or_default(),
         standings: standings(filter.standing),
         orders: orders(filter.sort),
-        tasks: match &filter.text {
-            Some(text) => tasks_of(queue, text)?,
-            None => Vec::new(),
-        },
+        tasks,
+        more_tasks,
         rows,
         pager,
         is_empty: overview.repos.is_empty(),
     })
+}
+
+/// The page's title, by which bookmarks differ.
+fn title(filter: &OverviewFilter) -> String {
+    let text = filter.text.as_ref().map(|text| format!(": {text}"));
+    let kind = filter.standing.map_or("Repos", label);
+    format!("{kind}{}", text.unwrap_or_default())
 }
 
 /// The page with this filter. Its first page needs no number.
@@ -306,8 +316,13 @@ fn counts(counts: [usize; 6]) -> String {
 }
 
 /// The tasks that somebody may have searched for.
-fn tasks_of(queue: &mut Queue, text: &str) -> Result<Vec<Markup>, Problem> {
-    let found = queue.tasks_searched(text)?.into_iter();
-    let links = found.map(|task| task_link(task.id, task.work_item_id.as_deref()));
-    Ok(links.collect())
+fn tasks_of(queue: &mut Queue, text: &str) -> Result<(Vec<Markup>, bool), Problem> {
+    let (found, has_more) = queue.tasks_searched(text)?;
+    let links = found.iter().map(|task| {
+        let of = Markup::text(task.repo.as_deref().unwrap_or("no repo"));
+        task_link(task.id, task.work_item_id.as_deref())
+            .and(Markup::text("in"))
+            .and(of)
+    });
+    Ok((links.collect(), has_more))
 }

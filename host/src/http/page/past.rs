@@ -85,15 +85,20 @@ pub fn past_of(queue: &mut Queue, repo: &str, now: Timestamp) -> Result<Past, Pr
 
 /// An entry of the audit for people.
 pub fn entry(entry: AuditEntry) -> Entry {
+    Entry {
+        at: Markup::at_text(&entry.at),
+        what: what(&entry),
+        who: entry.who,
+        why: entry.why,
+    }
+}
+
+/// What an operator did, without who and why.
+pub fn what(entry: &AuditEntry) -> String {
     let change = match (entry.before.as_deref(), entry.after.as_deref()) {
         (Some(before), Some(after)) => format!(", {before} → {after}"),
         (None, Some(after)) => format!(", {after}"),
         _ => String::new(),
     };
-    Entry {
-        at: Markup::at_text(&entry.at),
-        who: entry.who,
-        what: format!("{} {}{change}", entry.action, entry.subject),
-        why: entry.why,
-    }
+    format!("{} {}{change}", entry.action, entry.subject)
 }

@@ -49,7 +49,8 @@ pub struct Bar {
 /// A name under a picture, and where.
 pub struct Mark {
     pub x: String,
-    pub text: String,
+    pub text: &'static str,
+    pub class: &'static str,
 }
 
 /// A bucket in figures.
@@ -76,11 +77,13 @@ pub struct Lane {
     pub bars: Vec<Bar>,
     /// How long it was so, in words.
     pub long: String,
+    /// Whether short gaps are left out.
+    pub is_coarse: bool,
     pub stretches: Vec<(Markup, Markup)>,
 }
 
 impl Charts {
-    pub fn of(activity: &Activity, span: Span) -> Charts {
+    pub fn of(activity: &Activity, span: Span, now: Timestamp) -> Charts {
         let buckets = &activity.buckets;
         let (done, failed) = buckets.iter().fold((0, 0), |(done, failed), bucket| {
             (done + bucket.done, failed + bucket.failed)
@@ -88,7 +91,7 @@ impl Charts {
         Charts {
             ended: ended(buckets),
             waited: waited(buckets),
-            marks: marks(span),
+            marks: marks(activity.from, activity.until, now, span),
             rows: buckets.iter().rev().map(row).collect(),
             done,
             failed,
@@ -103,7 +106,7 @@ impl Charts {
 }
 
 impl Lanes {
-    pub fn of(history: &RepoHistory, span: Span) -> Lanes {
+    pub fn of(history: &RepoHistory, span: Span, now: Timestamp) -> Lanes {
         let lanes = [
             ("waiting", &history.waiting),
             ("working", &history.working),
@@ -113,7 +116,8 @@ impl Lanes {
         let lanes: Vec<Lane> = lanes
             .into_iter()
             .enumerate()
-            .map(|(place, (name, stretches))| {
+            .map(|(place, (name, past))| {
+                let stretches = &past.stretches;
                 let top = LANE * number(place);
                 let bar = |stretch: &Stretch| {
                     let x = NAMES + seconds(history.from, stretch.from) / whole * (WIDTH - NAMES);
@@ -121,14 +125,12 @@ impl Lanes {
                     // A short one is seen, too.
                     bar(x, top + 4.0, width.max(1.0), LANE - 8.0, name)
                 };
-                let long = stretches
-                    .iter()
-                    .map(|stretch| stretch.until.duration_since(stretch.from));
                 Lane {
                     name,
                     y: round(top + LANE * 0.68),
                     bars: stretches.iter().map(bar).collect(),
-                    long: in_words(long.sum()),
+                    long: in_words(past.long),
+                    is_coarse: past.is_coarse,
                     stretches: stretches
                         .iter()
                         .rev()
@@ -140,7 +142,7 @@ impl Lanes {
         Lanes {
             height: round(LANE * number(lanes.len())),
             lanes,
-            marks: marks(span),
+            marks: marks(history.from, history.until, now, span),
             is_cut: history.is_cut,
         }
     }
@@ -215,18 +217,36 @@ fn bar(x: f64, y: f64, width: f64, height: f64, class: &'static str) -> Bar {
     }
 }
 
-/// How long ago it was, because a picture is the same in every place.
-fn marks(span: Span) -> Vec<Mark> {
-    let texts: [&str; 4] = match span {
-        Span::Day => ["24h ago", "18h ago", "12h ago", "6h ago"],
-        Span::Week => ["7d ago", "5d 6h ago", "3d 12h ago", "1d 18h ago"],
+/// How long ago it was, because a picture is the same in every place. A picture ends with the last
+/// bucket, which has the present in it.
+fn marks(from: Timestamp, until: Timestamp, now: Timestamp, span: Span) -> Vec<Mark> {
+    let hours: [(f64, &'static str); 4] = match span {
+        Span::Day => [
+            (18.0, "18h ago"),
+            (12.0, "12h ago"),
+            (6.0, "6h ago"),
+            (0.0, "now"),
+        ],
+        Span::Week => [
+            (126.0, "5d 6h ago"),
+            (84.0, "3d 12h ago"),
+            (42.0, "1d 18h ago"),
+            (0.0, "now"),
+        ],
     };
-    let step = (WIDTH - NAMES) / number(texts.len());
-    let mark = |(place, text): (usize, &str)| Mark {
-        x: round(NAMES + step * number(place)),
-        text: text.into(),
+    let whole = seconds(from, until).max(1.0);
+    // The page stays the same for a minute.
+    let past = seconds(from, now);
+    let past = past - past.rem_euclid(60.0);
+    let mark = |(hours, text): (f64, &'static str)| {
+        let ago = 3_600.0 * hours;
+        Mark {
+            x: round(NAMES + ((past - ago) / whole).clamp(0.0, 1.0) * (WIDTH - NAMES)),
+            text,
+            class: if text == "now" { "end" } else { "middle" },
+        }
     };
-    texts.into_iter().enumerate().map(mark).collect()
+    hours.into_iter().map(mark).collect()
 }
 
 fn row(bucket: &Bucket) -> BucketRow {

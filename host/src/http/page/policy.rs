@@ -14,7 +14,7 @@ use serial_gate::queue::{Queue, reasons};
 use serial_gate::store::{Generation, GenerationState};
 
 use super::markup::Markup;
-use super::visitor::{Frame, Place, Visitor};
+use super::visitor::{Frame, Place, Said, Visitor};
 use super::work::{contradictions, sentence};
 use crate::http::app::App;
 use crate::http::transport::problem::Problem;
@@ -89,9 +89,9 @@ pub async fn page(State(app): State<App>, visitor: Visitor) -> Result<Response, 
 }
 
 /// The page, with what became of a form above it.
-pub async fn show(app: &App, visitor: Visitor, said: Option<String>) -> Result<Response, Problem> {
+pub async fn show(app: &App, visitor: Visitor, said: Option<Said>) -> Result<Response, Problem> {
     let frame = Frame {
-        said: said.map(|said| sentence(&said)),
+        said,
         ..visitor.frame("Policy", Place::Policy, "/policy".into())
     };
     let read =
@@ -147,11 +147,17 @@ fn read(queue: &mut Queue, frame: Frame) -> Result<PolicyPage, Problem> {
         notes: notes.collect(),
         shadow,
         events: events.collect(),
-        roll_back: store.generation_before()?.map(|before| {
-            format!(
-                "Generation {before} becomes active again. Every process follows at its next claim."
-            )
-        }),
+        roll_back: match store.generation_before()? {
+            Some(before) => {
+                let before = store.generation(before)?;
+                Some(format!(
+                    "Generation {}, {} {}, becomes active again. Every process follows at its \
+                     next claim.",
+                    before.id, before.name, before.version
+                ))
+            }
+            None => None,
+        },
     })
 }
 

@@ -17,7 +17,7 @@ use serial_gate::queue::{
     Acting, Doubt, Queue, RepoState, Span, State as QueueState, Waiting, further_words, reasons,
     until_words,
 };
-use serial_gate::store::{PageOf, TaskFilter, time_since};
+use serial_gate::store::{PageOf, TaskFilter, TaskOutcome, time_since};
 use serial_gate::worker::branch::{Project, project_of};
 use utoipa::IntoParams;
 
@@ -29,7 +29,7 @@ use super::pager::{Pager, first_page};
 use super::past::{Past, past_of};
 use super::pictures::{Charts, Lanes};
 use super::visible::field_value;
-use super::visitor::{Frame, Place, Visitor};
+use super::visitor::{Frame, Place, Said, Visitor};
 use super::work::{Line, end_of, lines, sentence, task_link};
 use crate::http::app::App;
 use crate::http::transport::extract::Query;
@@ -200,11 +200,11 @@ pub async fn show(
     app: &App,
     visitor: Visitor,
     part: Part,
-    said: Option<String>,
+    said: Option<Said>,
 ) -> Result<Response, Problem> {
     let address = part.link(part.page, part.span);
     let frame = Frame {
-        said: said.map(|said| sentence(&said)),
+        said,
         ..visitor.frame(&part.name, Place::Repos, address)
     };
     let project = project_of(&app.service.projects, Some(&part.name)).cloned();
@@ -282,12 +282,18 @@ fn read(
             before: None,
             limit: TASKS,
         };
-        let tasks = queue.store().tasks(filter, newest)?.rows.into_iter();
-        let tasks = tasks.map(|task| Task {
-            link: task_link(task.id, task.work_item_id.as_deref()),
-            stage: task.stage.unwrap_or_default(),
-            since: task.since.and_then(|since| Markup::so_long(&since, now)),
-        });
+        let mut tasks = Vec::new();
+        for task in queue.store().tasks(filter, newest)?.rows {
+            let is_cancelled = queue.outcome(task.id)? == Some(TaskOutcome::Cancelled);
+            tasks.push(Task {
+                link: task_link(task.id, task.work_item_id.as_deref()),
+                stage: match is_cancelled {
+                    true => TaskOutcome::Cancelled.name().into(),
+                    false => task.stage.unwrap_or_default(),
+                },
+                since: task.since.and_then(|since| Markup::so_long(&since, now)),
+            });
+        }
         Ok(RepoPage {
             frame,
             notes,
@@ -299,13 +305,13 @@ fn read(
             undecided,
             waiting,
             pager,
-            tasks: tasks.collect(),
+            tasks,
             past: past_of(queue, name, now)?,
             is_week: part.span == Span::Week,
             day: part.link(1, Span::Day),
             week: part.link(1, Span::Week),
-            charts: Charts::of(&activity, part.span),
-            lanes: Lanes::of(&history, part.span),
+            charts: Charts::of(&activity, part.span, now),
+            lanes: Lanes::of(&history, part.span, now),
             name: part.name,
         })
     })

@@ -10,14 +10,14 @@ use axum::response::Response;
 use jiff::Timestamp;
 use serial_gate::printable::as_it_is;
 use serial_gate::queue::{Advice, Ahead, Explanation, Held, Queue, Standing};
-use serial_gate::store::{ListedJob, TaskOutcome, WorkState};
+use serial_gate::store::{ListedJob, PullState, TaskOutcome, WorkState};
 use serial_gate::worker::branch::{Project, project_of};
 
 use super::branch::Branch;
 use super::life::{Line, lines};
 use super::links;
 use super::markup::Markup;
-use super::visitor::{Frame, Place, Visitor};
+use super::visitor::{Frame, Place, Said, Visitor};
 use super::work::{clause, end_of, named, sentence, short};
 use crate::http::app::App;
 use crate::http::transport::extract::Path;
@@ -72,6 +72,8 @@ struct Job {
     queued: Option<Markup>,
     claimed: Option<Markup>,
     lease: Option<Markup>,
+    /// When it is tried again.
+    again: Option<Markup>,
     error: Option<String>,
     output: Option<String>,
     may_be_put_back: bool,
@@ -99,11 +101,11 @@ pub async fn show(
     app: &App,
     visitor: Visitor,
     id: i64,
-    said: Option<String>,
+    said: Option<Said>,
 ) -> Result<Response, Problem> {
     let title = format!("task {id}");
     let frame = Frame {
-        said: said.map(|said| sentence(&said)),
+        said,
         ..visitor.frame(&title, Place::Elsewhere, links::task(id))
     };
     let parts = app.clone();
@@ -124,6 +126,9 @@ fn read(
     let now = Timestamp::now();
     let whole = queue.whole_task(now, id)?;
     let mut jobs = Vec::new();
+    let pull = whole.branch.as_ref();
+    let pull = pull.and_then(|branch| branch.pull_request.as_ref());
+    let is_merged = pull.is_some_and(|pull| pull.state == PullState::Merged);
     // The newest are first: a job with a later one of its agent was replaced.
     let mut replaced = BTreeSet::new();
     for (place, job) in whole.jobs.into_iter().enumerate() {
@@ -133,7 +138,7 @@ fn read(
             false => None,
         };
         let output = output.map(|output| end_of(&output.text, LETTERS));
-        let may_go_on = is_last && whole.outcome.is_none();
+        let may_go_on = is_last && whole.outcome.is_none() && !is_merged;
         jobs.push(job_of(job, output, may_go_on, now));
     }
     let life = queue.timeline(now, id)?;
@@ -172,10 +177,7 @@ fn read(
 }
 
 fn job_of(job: ListedJob, output: Option<String>, may_go_on: bool, now: Timestamp) -> Job {
-    let is_running = matches!(
-        job.state,
-        WorkState::Running | WorkState::Lapsed | WorkState::PutOff
-    );
+    let is_running = matches!(job.state, WorkState::Running | WorkState::Lapsed);
     let (state, class) = match job.state {
         WorkState::Running => ("running", "free"),
         WorkState::PutOff => ("tried again later", "held"),
@@ -188,6 +190,8 @@ fn job_of(job: ListedJob, output: Option<String>, may_go_on: bool, now: Timestam
     let may_be_put_back =
         matches!(job.state, WorkState::Failed | WorkState::Lapsed) || is(&job, "cancelled");
     let is_cancelled = is(&job, "cancelled");
+    let is_put_off = job.state == WorkState::PutOff;
+    let until = job.lease_until.clone().filter(|_| is_put_off);
     let ago = |time: Option<String>| time.map(|time| Markup::ago_text(&time, now));
     Job {
         id: job.id,
@@ -206,6 +210,7 @@ fn job_of(job: ListedJob, output: Option<String>, may_go_on: bool, now: Timestam
             .lease_until
             .filter(|_| is_running)
             .map(|until| Markup::at_text(&until)),
+        again: until.map(|until| Markup::at_text(&until)),
         error: job.error.filter(|error| !error.is_empty()),
         output,
         may_be_put_back: may_be_put_back && may_go_on,

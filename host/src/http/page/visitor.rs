@@ -12,10 +12,12 @@ use axum::http::header::{ETAG, IF_NONE_MATCH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
+use jiff::Timestamp;
 use serial_gate::store::Role;
 
 use super::markup::Markup;
 use super::visible::visible;
+use super::work::sentence;
 use crate::http::app::App;
 use crate::http::transport::access::{Caller, Viewer};
 use crate::http::transport::problem::Problem;
@@ -42,7 +44,7 @@ pub struct Frame {
     /// The page's own address, where an answer to a form has another one.
     pub address: String,
     /// What became of the form that was sent.
-    pub said: Option<Markup>,
+    pub said: Option<Said>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,9 +55,39 @@ pub enum Place {
     Elsewhere,
 }
 
+/// What became of a form.
+pub struct Said {
+    pub text: Markup,
+    /// What somebody wrote in it, which nothing keeps if the form was refused.
+    pub written: Option<String>,
+}
+
 pub struct SignedIn {
     pub name: String,
     pub role: &'static str,
+}
+
+/// When it was said: the page goes on to change below it.
+fn now() -> Markup {
+    Markup::at(Timestamp::now()).and(Markup::text("·"))
+}
+
+impl Said {
+    /// Of a form that changed what it was for.
+    pub fn done(text: &str) -> Said {
+        Said {
+            text: now().and(sentence(text)),
+            written: None,
+        }
+    }
+
+    /// Of a form that changed nothing.
+    pub fn refused(text: &str, written: String) -> Said {
+        Said {
+            text: now().and(sentence(text)),
+            written: Some(written).filter(|written| !written.trim().is_empty()),
+        }
+    }
 }
 
 impl Frame {

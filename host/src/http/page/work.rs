@@ -84,15 +84,16 @@ pub fn line(job: &JobWork) -> Line {
 
 /// A task by its name and number: `A-1 (task 1)`.
 pub fn named(id: i64, work_item: Option<&str>) -> String {
-    work_item.map_or_else(
-        || format!("task {id}"),
-        |name| format!("{name} (task {id})"),
-    )
+    match work_item.filter(|name| !name.trim().is_empty()) {
+        Some(name) => format!("{name} (task {id})"),
+        None => format!("task {id}"),
+    }
 }
 
 /// A task's work item, else its number.
 pub fn short(id: i64, work_item: Option<&str>) -> String {
-    work_item.map_or_else(|| format!("task {id}"), Into::into)
+    let name = work_item.filter(|name| !name.trim().is_empty());
+    name.map_or_else(|| format!("task {id}"), Into::into)
 }
 
 /// The link to a task's page, with its short name.
@@ -109,7 +110,13 @@ pub fn end_of(output: &str, letters: usize) -> String {
 
 /// A note that begins with a capital letter and ends with a full stop.
 pub fn sentence(note: &str) -> Markup {
-    Markup::sentence(&format!("{}.", capital(note).trim_end_matches('.')))
+    let note = capital(note);
+    let end = if note.ends_with(['.', '?', '!']) {
+        ""
+    } else {
+        "."
+    };
+    Markup::sentence(&format!("{note}{end}"))
 }
 
 /// A note that begins with a capital letter. A command may follow.

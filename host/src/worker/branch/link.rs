@@ -3,6 +3,8 @@
 //! Owns the templates of a project and their escaping. Callers rely on this: whatever a name is,
 //! the address stays on the host that the template names, and the name is one part of it.
 
+use std::net::Ipv6Addr;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{Error, Project};
@@ -21,14 +23,19 @@ impl Project {
     pub fn link_of_work_item(&self, work_item: &str) -> Option<String> {
         let template = self.work_item_link.as_deref()?;
         let name = utf8_percent_encode(work_item, ESCAPED).to_string();
-        // To a browser, a part of dots alone is a folder.
-        let is_name = !name.chars().all(|letter| letter == '.');
-        is_name.then(|| template.replace("{work_item}", &name))
+        (!is_dots(work_item)).then(|| template.replace("{work_item}", &name))
     }
 
     /// The address of a branch; none without a template.
     pub fn link_of_branch(&self, branch: &str, base: &str) -> Option<String> {
         let template = self.branch_link.as_deref()?;
+        // To a browser, a part of dots alone is a folder.
+        if [branch, base]
+            .iter()
+            .any(|name| name.split('/').any(is_dots))
+        {
+            return None;
+        }
         let escaped = |name| utf8_percent_encode(name, ESCAPED_IN_A_BRANCH).to_string();
         // No escaped name has a brace, so none looks like the other one's place.
         let address = template.replace("{branch}", &escaped(branch));
@@ -66,6 +73,25 @@ impl Project {
     }
 }
 
+/// Whether a part of an address is empty, or is dots alone.
+fn is_dots(part: &str) -> bool {
+    part.chars().all(|letter| letter == '.')
+}
+
+/// Whether it is a host, perhaps with a port.
+fn is_host(host: &str) -> bool {
+    let (name, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, port)) if address.parse::<Ipv6Addr>().is_ok() => ("ipv6", port),
+        Some(_) => return false,
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
+    };
+    let is_of_name = |letter: char| letter.is_ascii_alphanumeric() || "-._".contains(letter);
+    let is_port = |port: &str| port.parse::<u16>().is_ok();
+    !is_dots(name)
+        && name.chars().all(is_of_name)
+        && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
+}
+
 /// Whether it has a fixed host, the place of the name, and no other places than these.
 fn is_template(template: &str, place: &str, places: &[&str]) -> bool {
     let Some((host, rest)) = template
@@ -74,15 +100,11 @@ fn is_template(template: &str, place: &str, places: &[&str]) -> bool {
     else {
         return false;
     };
-    let is_of_host = |letter: char| letter.is_ascii_alphanumeric() || "-._:[]".contains(letter);
     let others = places
         .iter()
         .fold(rest.to_owned(), |rest, place| rest.replace(place, ""));
     let is_of_address = |letter: char| letter.is_ascii_graphic() && !"{}\"<>\\".contains(letter);
-    !host.is_empty()
-        && host.chars().all(is_of_host)
-        && rest.contains(place)
-        && others.chars().all(is_of_address)
+    is_host(host) && rest.contains(place) && others.chars().all(is_of_address)
 }
 
 #[cfg(test)]
@@ -127,6 +149,7 @@ mod tests {
             project.link_of_branch("task/{base}#1", "main").as_deref(),
             Some("https://git.example/a/compare/main...task/%7Bbase%7D%231")
         );
+        assert_eq!(project.link_of_branch("../../evil", "main"), None);
     }
 
     #[test]
@@ -140,6 +163,11 @@ mod tests {
             ("https://a{work_item}.example/{work_item}", false),
             ("https://kim:secret@tracker.example/{work_item}", false),
             ("https:///{work_item}", false),
+            ("https://[/{work_item}", false),
+            ("https://[x]/{work_item}", false),
+            ("https://a:b:c/{work_item}", false),
+            ("https://:80/{work_item}", false),
+            ("https://a:99999/{work_item}", false),
             ("https://tracker.example/", false),
             ("https://tracker.example/{task}", false),
             ("https://tracker.example/{work_item}/{task}", false),
