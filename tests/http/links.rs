@@ -7,20 +7,9 @@ const TEMPLATES: &str = "work_item_link = \"https://tracker.example/browse/{work
 branch_link = \"https://git.example/alpha/compare/{base}...{branch}\"
 ";
 
-/// The project of `alpha`, with these lines.
-fn with(lines: &str) -> Project {
-    let project = Project::new();
-    let file = project.gate.path("serial-gate.toml");
-    let own = std::fs::read_to_string(&file).unwrap();
-    project
-        .gate
-        .write("serial-gate.toml", format!("{own}{lines}"));
-    project
-}
-
 #[test]
 fn a_work_item_and_a_branch_are_links_to_the_tracker_and_the_forge() {
-    let project = with(TEMPLATES);
+    let project = Project::new().followed_by(TEMPLATES);
     let add = ["task", "add", "alpha", "--work-item", "A#1/\"x\""];
     project.gate.run(&add).succeeds();
     project.work(&["--max", "1"], &["true"]).succeeds();
@@ -38,7 +27,8 @@ fn a_work_item_and_a_branch_are_links_to_the_tracker_and_the_forge() {
 #[test]
 fn a_template_that_gives_no_safe_address_is_refused_at_the_start() {
     for template in ["javascript:alert({work_item})", "https://tracker.example/"] {
-        let project = with(&format!("work_item_link = \"{template}\"\n"));
+        let line = format!("work_item_link = \"{template}\"\n");
+        let project = Project::new().followed_by(&line);
         let refused = project
             .gate
             .run(&["serve", "--listen", "127.0.0.1:0"])

@@ -292,12 +292,23 @@ impl World {
         }
     }
 
+    /// While the service opens what is there now, it may have to be asked again.
     #[track_caller]
     fn is_refused(&self, given: &Given) {
         let path = format!("/v1/jobs/{}/finish", given.job);
         let body = json!({"token": given.token});
-        let answer = ask_with_token(&self.service.address, &self.access, "POST", &path, &body);
-        let status = answer.unwrap().status;
+        let ask = || {
+            let asked = ask_with_token(&self.service.address, &self.access, "POST", &path, &body);
+            asked.unwrap().status
+        };
+        let mut status = ask();
+        for _ in 0..50 {
+            if status != 503 {
+                break;
+            }
+            sleep(Duration::from_millis(100));
+            status = ask();
+        }
         assert!(matches!(status, 404 | 409), "{given:?}: {status}");
     }
 

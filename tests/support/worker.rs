@@ -39,6 +39,13 @@ impl Project {
         project
     }
 
+    /// With these lines after the project's entry.
+    pub fn followed_by(self, lines: &str) -> Project {
+        let own = std::fs::read_to_string(self.gate.path("serial-gate.toml")).unwrap();
+        self.gate.write("serial-gate.toml", format!("{own}{lines}"));
+        self
+    }
+
     /// Runs git in the folder.
     #[track_caller]
     pub fn git(&self, arguments: &[&str]) -> String {

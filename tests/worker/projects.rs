@@ -7,13 +7,7 @@ use crate::support::worker::Project;
 
 /// The project of `alpha`, and these lines of another.
 fn with(lines: &str) -> Project {
-    let project = Project::new();
-    let file = project.gate.path("serial-gate.toml");
-    let own = std::fs::read_to_string(&file).unwrap();
-    project
-        .gate
-        .write("serial-gate.toml", format!("{own}\n[[project]]\n{lines}"));
-    project
+    Project::new().followed_by(&format!("\n[[project]]\n{lines}"))
 }
 
 fn said(project: &Project) -> String {
