@@ -7,7 +7,7 @@
 use clap::Args;
 use serde_json::json;
 use serial_gate::queue::{self, KnownTask, Queue, TaskName, ended_note, stage_of};
-use serial_gate::store::{PullState, TaskOutcome};
+use serial_gate::store::TaskOutcome;
 use serial_gate::worker::branch::{self, InBase};
 
 use super::Error;
@@ -63,8 +63,7 @@ impl Unmerged {
             return Ok(());
         };
         // A squashed branch is known from the forge only.
-        let pull = branch.pull_request.as_ref();
-        if pull.is_some_and(|pull| pull.state == PullState::Merged) {
+        if branch.is_merged() {
             return Ok(());
         }
         let (name, base) = (shown(&branch.name), shown(&branch.base));

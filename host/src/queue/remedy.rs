@@ -9,7 +9,7 @@ use super::explanation::{Ahead, FreezeAhead, Held};
 use super::named::KnownTask;
 use super::pipeline::InPipeline;
 use super::work::Active;
-use crate::store::{JobWork, PullState, TaskWork, WorkState};
+use crate::store::{JobWork, TaskBranch, TaskWork, WorkState};
 
 /// What helps with a job of a finished or merged task: it cannot be requeued.
 pub(super) fn of_job_that_is_over(work: &JobWork, is_merged: bool) -> Option<Advice> {
@@ -115,11 +115,7 @@ pub fn of_active(active: &Active) -> Vec<Advice> {
     };
     let misspelt = task.stage.as_deref().zip(active.looks_like.as_deref());
     let place = Place::of(misspelt, active.in_pipeline.as_ref());
-    let pull = task
-        .branch
-        .as_ref()
-        .and_then(|branch| branch.pull_request.as_ref());
-    let is_merged = pull.is_some_and(|pull| pull.state == PullState::Merged);
+    let is_merged = task.branch.as_ref().is_some_and(TaskBranch::is_merged);
     // A merged task ends with its last job that runs.
     let advice = match of_job_that_is_over(&work.first, is_merged).filter(|_| is_merged) {
         Some(advice) => vec![advice],

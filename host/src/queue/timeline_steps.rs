@@ -67,7 +67,7 @@ impl Steps {
             self.add(attempt.claimed_at, until, what);
         }
         // It has ended while it waited, or waits, or waits for another attempt.
-        // One that runs without an attempt is another program's.
+        // A running job without an attempt belongs to another program.
         let is_put_off = matches!(after, Some(AttemptEnd::PutOff | AttemptEnd::TriedAgain));
         let waits = match job.state {
             Some(JobState::Queued) => true,

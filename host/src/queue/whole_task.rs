@@ -106,14 +106,15 @@ impl Queue {
             Some(Err(error)) => (None, Some(with_causes(&error))),
         };
         let outcome = self.outcome(id)?;
+        let branch = self.store.branch(id)?;
         let advice = match queued.is_none() && outcome.is_none() {
-            true => self.advice_for_task(now, &task)?,
+            true => self.advice_for_task(now, &task, branch.clone())?,
             false => Vec::new(),
         };
         Ok(WholeTask {
             outcome,
             advice,
-            branch: self.store.branch(id)?,
+            branch,
             more_jobs: jobs.next.is_some(),
             jobs: jobs.rows,
             waiting,
@@ -124,7 +125,12 @@ impl Queue {
     }
 
     /// What continues an unfinished task of which no job is queued.
-    fn advice_for_task(&mut self, now: Timestamp, task: &ListedTask) -> Result<Vec<Advice>, Error> {
+    fn advice_for_task(
+        &mut self,
+        now: Timestamp,
+        task: &ListedTask,
+        branch: Option<TaskBranch>,
+    ) -> Result<Vec<Advice>, Error> {
         let work = self.store.task_work(now, task.id)?;
         let finished = self.gate.finished_stages();
         let pipeline = self.store.pipeline()?;
@@ -132,7 +138,7 @@ impl Queue {
             id: task.id,
             work_item_id: task.work_item_id.clone(),
             stage: task.stage.clone(),
-            branch: self.store.branch(task.id)?,
+            branch,
         };
         let active = Active::with(active, work, &finished, pipeline.as_ref());
         Ok(of_active(&active))

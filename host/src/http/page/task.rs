@@ -10,7 +10,7 @@ use axum::response::Response;
 use jiff::Timestamp;
 use serial_gate::printable::as_it_is;
 use serial_gate::queue::{Advice, Ahead, Explanation, Held, Queue, Standing};
-use serial_gate::store::{ListedJob, PullState, TaskOutcome, WorkState};
+use serial_gate::store::{ListedJob, TaskBranch, TaskOutcome, WorkState};
 use serial_gate::worker::branch::{Project, project_of};
 
 use super::branch::Branch;
@@ -126,9 +126,7 @@ fn read(
     let now = Timestamp::now();
     let whole = queue.whole_task(now, id)?;
     let mut jobs = Vec::new();
-    let pull = whole.branch.as_ref();
-    let pull = pull.and_then(|branch| branch.pull_request.as_ref());
-    let is_merged = pull.is_some_and(|pull| pull.state == PullState::Merged);
+    let is_merged = whole.branch.as_ref().is_some_and(TaskBranch::is_merged);
     // The newest are first: a job with a later one of its agent was replaced.
     let mut replaced = BTreeSet::new();
     for (place, job) in whole.jobs.into_iter().enumerate() {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::holding::check_claim;
 use super::jobs::Claim;
-use super::pulls::{Pull, pull_at};
+use super::pulls::{Pull, PullState, pull_at};
 use crate::store::engine::{Row, values};
 use crate::store::{Error, Store, sql_time};
 
@@ -45,6 +45,14 @@ pub struct TaskBranch {
     /// Its pull request, if the forge told of one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pull_request: Option<Pull>,
+}
+
+impl TaskBranch {
+    /// Whether the forge said that it was merged.
+    pub fn is_merged(&self) -> bool {
+        let pull = self.pull_request.as_ref();
+        pull.is_some_and(|pull| pull.state == PullState::Merged)
+    }
 }
 
 /// Whether a base has a commit that a branch was cut at.
